@@ -1,0 +1,1 @@
+"""The values functions see, and the stores behind them."""

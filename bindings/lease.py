@@ -1,0 +1,37 @@
+"""Leases: a right with an owner, an end and a fencing number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+#: How long a lease lasts without renewal; it is renewed at a third of that.
+LEASE_PERIOD = timedelta(seconds=15)
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A right held by one owner until it ends or is renewed."""
+
+    name: str
+    owner: str
+    #: Grows with each new holder and never restarts: whoever holds a higher number came later.
+    fence: int
+
+
+class LeaseStore(Protocol):
+    """Keeps leases. At most one owner holds a name at any time."""
+
+    async def acquire(self, name: str, owner: str, period: timedelta = LEASE_PERIOD) -> Lease | None:
+        """Take the lease if it is free, has ended, or its owner is known to be dead; None when it is held.
+
+        An owner does not get a lease twice: while it holds the name itself the answer is None too.
+        """
+
+    async def renew(self, leases: Sequence[Lease], period: timedelta = LEASE_PERIOD) -> list[Lease]:
+        """Prolong the leases; returns those that are lost (another holds them, or they had ended)."""
+
+    async def release(self, lease: Lease) -> None:
+        """Give the lease back. One that is already lost is left alone."""
