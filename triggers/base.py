@@ -1,0 +1,184 @@
+"""What every trigger is made of: an event goes up, an outcome comes down, the listener settles."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import msgspec
+
+from ..bindings.clock import Clock, SystemClock
+from ..bindings.queue import OutgoingMessage, QueueMessage, QueueStore
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..bindings.blob import BlobStore
+    from ..bindings.lease import LeaseStore
+    from ..bindings.state import StateStore
+    from .descriptor import FunctionDescriptor
+
+
+class Status(enum.StrEnum):
+    """How an event ended."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    TIMED_OUT = "timed-out"
+    #: Stopped by something that is not its own doing (a stop, a neighbour's crash): it uses up nothing.
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorInfo:
+    """Why an invocation failed."""
+
+    type: str
+    message: str
+    traceback: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class Outcome:
+    """What became of an event. Executor errors and the function's own look the same."""
+
+    status: Status
+    function: str
+    invocation_id: str
+    started: datetime
+    ended: datetime
+    #: Attempts made inside this delivery.
+    attempts: int = 1
+    error: ErrorInfo | None = None
+    #: The function's return value as the worker sent it: ``kind`` is none, text, bytes, json, http or stream.
+    kind: str = "none"
+    header: dict[str, Any] = field(default_factory=dict)
+    body: bytes | AsyncIterator[bytes] = b""
+    #: Queue outputs that still have to be stored, by store; settling stores them.
+    messages: Sequence[tuple[QueueStore, OutgoingMessage]] = ()
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the function ran to its end without an error."""
+        return self.status is Status.SUCCEEDED
+
+
+@dataclass(slots=True, kw_only=True)
+class TriggerEvent:
+    """Something happened that a function is to be run for."""
+
+    #: What the worker is told of the value: ``http``, ``queue``, ``blob``, ``file``, ``timer`` or ``manual``.
+    kind: str
+    #: The value's raw content; a stream where it is too large to be held.
+    body: bytes | AsyncIterator[bytes] = b""
+    #: What belongs to the value and is no content: method, url and headers of a request, times of a timer.
+    data: dict[str, Any] = field(default_factory=dict)
+    #: What expressions see, and the function as trigger metadata.
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    #: Why, in a sentence for the log.
+    reason: str = ""
+    #: W3C trace context of whoever caused this.
+    traceparent: str | None = None
+    tracestate: str | None = None
+    #: False when running it again unasked could do harm (an HTTP request).
+    repeatable: bool = True
+    #: Called with the outcome while the function's locks are still held. Must store the outcome's messages
+    #: when it succeeded. If it raises, the invocation counts as failed and it is called again with that.
+    settle: Callable[[Outcome], Awaitable[None]] | None = None
+    #: Set when the caller has gone away: the run may be cancelled.
+    cancelled: Callable[[Callable[[], None]], None] | None = None
+
+
+#: How a listener gets an event run. Never raises for what the function did.
+Deliver = Callable[[TriggerEvent], Awaitable[Outcome]]
+
+
+class Listener(Protocol):
+    """Waits for one kind of event on behalf of one function."""
+
+    async def start(self) -> None:
+        """Return once it is listening. Starting twice is fine."""
+
+    async def stop(self) -> None:
+        """Take no new events, and return once those in flight are settled. May be called at any time."""
+
+    @property
+    def state(self) -> str:
+        """One word or sentence for people: ``listening``, or why it is not."""
+
+
+class Wakeups(Protocol):
+    """Calls back at a moment; the host has one such clockwork for all timers."""
+
+    def call_at(self, moment: datetime, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call `callback` in the loop at `moment` (at once when it is past); returns what cancels that."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """What the host lends to triggers: the outside world, by the name of a connection."""
+
+    #: The app root.
+    root: Path
+    #: Where each named connection's queues and blobs are; the empty name is the host's own storage.
+    queues: Callable[[str], QueueStore]
+    blobs: Callable[[str], BlobStore]
+    leases: LeaseStore
+    state: StateStore
+    #: This host's identity: the owner in every lease.
+    owner: str
+    wakeups: Wakeups
+    clock: Clock = field(default_factory=SystemClock)
+    #: The time zone that schedules are in when the function does not say (an IANA name).
+    time_zone: str = "UTC"
+    #: Adds to what people are told (problems that show only while listening).
+    report: Callable[[str], None] = lambda message: None
+
+
+class Trigger:
+    """Knows one trigger type: checks its entry when made, and makes the listener.
+
+    A third party subclasses this and names the class as an entry point of the group ``funchost.triggers``.
+    """
+
+    #: The ``type`` in function.json, such as ``queueTrigger``.
+    type: ClassVar[str]
+
+    #: The fields that its entry may have beside ``name``, ``type``, ``direction``, ``dataType`` and
+    #: ``cardinality``; field names are the JSON names. Ours and the editor's schema both come from it.
+    Fields: ClassVar[type[msgspec.Struct]]
+
+    def __init__(self, function: FunctionDescriptor, fields: Any, resources: Resources) -> None:
+        """Check what only this type can check; raises `ConfigurationError` with the key."""
+        self.function = function
+        self.fields = fields
+        self.resources = resources
+
+    def listener(self, deliver: Deliver) -> Listener:
+        """The listener for this function."""
+        raise NotImplementedError
+
+    def describe(self) -> str:
+        """What a person should see beside the function: its URL, queue, path or next run."""
+        return ""
+
+    def manual_event(self, data: bytes | None) -> TriggerEvent:
+        """The event for a run by hand with `data` (None: without)."""
+        raise NotImplementedError
+
+
+__all__ = [
+    "Deliver",
+    "ErrorInfo",
+    "Listener",
+    "Outcome",
+    "QueueMessage",
+    "Resources",
+    "Status",
+    "Trigger",
+    "TriggerEvent",
+    "Wakeups",
+]
