@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 Text = Annotated[str, Meta(min_length=1)]
 
@@ -93,7 +93,7 @@ class FileTriggerFields(QueuePolicyFields, kw_only=True, forbid_unknown_fields=T
     changeTypes: Annotated[
         list[Literal["created", "changed", "deleted", "renamed"]] | str,
         Meta(description="What counts; default created and changed."),
-    ] = ["created", "changed"]
+    ] = field(default_factory=lambda: ["created", "changed"])
     autoDelete: Annotated[bool, Meta(description="Delete the file after the function succeeded.")] = False
     scanInterval: Annotated[
         str | None, Meta(description="TimeSpan between two full scans; default 10 s.")
