@@ -12,6 +12,9 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct, field
 
 Text = Annotated[str, Meta(min_length=1)]
+Natural = Annotated[int, Meta(ge=0)]
+Positive = Annotated[int, Meta(ge=1)]
+BatchSize = Annotated[int, Meta(ge=1, le=32)]
 
 
 class TriggerPolicyFields(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -22,18 +25,18 @@ class TriggerPolicyFields(Struct, kw_only=True, forbid_unknown_fields=True):
         bool | dict[str, Any] | None, Meta(description="One run at a time, as at the top level.")
     ] = None
     timeout: Annotated[str | int | None, Meta(description="TimeSpan; -1 means no limit.")] = None
-    concurrency: Annotated[int | None, Meta(ge=1, description="Runs at a time on one host.")] = None
+    concurrency: Annotated[Positive | None, Meta(description="Runs at a time on one host.")] = None
 
 
 class QueuePolicyFields(TriggerPolicyFields, kw_only=True, forbid_unknown_fields=True):
     """How messages are fetched and given up; overrides host.json `extensions.queues` (funchost)."""
 
-    batchSize: Annotated[int | None, Meta(ge=1, le=32, description="Messages fetched by one poll.")] = None
+    batchSize: Annotated[BatchSize | None, Meta(description="Messages fetched by one poll.")] = None
     newBatchThreshold: Annotated[
-        int | None, Meta(ge=0, description="Poll again once no more than this many run.")
+        Natural | None, Meta(description="Poll again once no more than this many run.")
     ] = None
     maxDequeueCount: Annotated[
-        int | None, Meta(ge=1, description="Deliveries before a message is poison.")
+        Positive | None, Meta(description="Deliveries before a message is poison.")
     ] = None
     visibilityTimeout: Annotated[
         str | None, Meta(description="Delay before a failed message is delivered again.")
