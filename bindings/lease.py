@@ -35,3 +35,6 @@ class LeaseStore(Protocol):
 
     async def release(self, lease: Lease) -> None:
         """Give the lease back. One that is already lost is left alone."""
+
+    async def wait(self, limit: timedelta) -> None:
+        """Return when a lease was given back, by anyone, or after `limit`, whichever is first."""

@@ -1,0 +1,92 @@
+"""Leases in the embedded store, for all hosts of one machine."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Sequence
+from datetime import timedelta
+
+from .lease import LEASE_PERIOD, Lease
+from .store import Store, signal
+
+_TOPIC = "leases"
+
+_ACQUIRE = """
+INSERT INTO leases (name, owner, fence, ends) VALUES (:name, :owner, :fence, :ends)
+ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, fence = excluded.fence, ends = excluded.ends
+WHERE leases.ends <= :now
+"""
+
+
+class EmbeddedLeases:
+    """`LeaseStore` on the embedded store. Ends are on the machine's monotonic clock: stepping the wall clock
+    neither prolongs nor ends a lease. `Presence` frees those of a host that died."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._released = asyncio.Event()
+        store.subscribe(_TOPIC, self._released.set)
+
+    async def acquire(self, name: str, owner: str, period: timedelta = LEASE_PERIOD) -> Lease | None:
+        now = self._store.clock.monotonic()
+
+        def operation(connection: sqlite3.Connection) -> Lease | None:
+            fence = next_fence(connection)
+            wish = {
+                "name": name,
+                "owner": owner,
+                "fence": fence,
+                "now": now,
+                "ends": now + period.total_seconds(),
+            }
+            taken = connection.execute(_ACQUIRE, wish).rowcount == 1
+            return Lease(name, owner, fence) if taken else None
+
+        return await self._store.write(operation)
+
+    async def renew(self, leases: Sequence[Lease], period: timedelta = LEASE_PERIOD) -> list[Lease]:
+        now = self._store.clock.monotonic()
+        ends = now + period.total_seconds()
+
+        def operation(connection: sqlite3.Connection) -> list[Lease]:
+            statement = "UPDATE leases SET ends = ? WHERE name = ? AND fence = ? AND ends > ?"
+            return [
+                lease
+                for lease in leases
+                if connection.execute(statement, (ends, lease.name, lease.fence, now)).rowcount == 0
+            ]
+
+        return await self._store.write(operation)
+
+    async def release(self, lease: Lease) -> None:
+        def operation(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM leases WHERE name = ? AND fence = ?", (lease.name, lease.fence))
+            signal(connection, _TOPIC)
+
+        await self._store.write(operation)
+        self._store.announce(_TOPIC)
+
+    async def wait(self, limit: timedelta) -> None:
+        self._released.clear()
+        try:
+            async with asyncio.timeout(limit.total_seconds()):
+                await self._released.wait()
+        except TimeoutError:
+            pass
+
+
+def next_fence(connection: sqlite3.Connection) -> int:
+    """Part of an operation: the next fencing number of the store. One sequence for all names, so that a
+    lease whose row is gone does not start again from one."""
+    row = connection.execute("UPDATE counters SET value = value + 1 WHERE name = 'fence' RETURNING value")
+    fence: int = row.fetchone()[0]
+    return fence
+
+
+def free_leases_of(connection: sqlite3.Connection, owner: str) -> int:
+    """Part of an operation: end all leases of an owner that is dead; returns how many."""
+    freed = connection.execute("DELETE FROM leases WHERE owner = ?", (owner,)).rowcount
+    if freed:
+        signal(connection, _TOPIC)
+    return freed

@@ -1,0 +1,81 @@
+"""Small durable facts in the embedded store: receipts, timer status, keys."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from .embedded_queue import EmbeddedQueues
+from .state import Sighting
+from .store import Store
+
+
+class EmbeddedState:
+    """`StateStore` on the embedded store; what `record` sends goes through `queues`, in the same transaction."""
+
+    def __init__(self, store: Store, queues: EmbeddedQueues) -> None:
+        self._store = store
+        self._queues = queues
+
+    async def get(self, scope: str, key: str) -> Any:
+        def operation(connection: sqlite3.Connection) -> str | None:
+            found = connection.execute("SELECT value FROM state WHERE scope = ? AND key = ?", (scope, key))
+            row = found.fetchone()
+            return row[0] if row else None
+
+        text = await self._store.read(operation)
+        return None if text is None else msgspec.json.decode(text)
+
+    async def put(self, scope: str, key: str, value: Any) -> None:
+        def operation(connection: sqlite3.Connection) -> None:
+            if value is None:
+                connection.execute("DELETE FROM state WHERE scope = ? AND key = ?", (scope, key))
+            else:
+                text = msgspec.json.encode(value).decode()
+                connection.execute("INSERT OR REPLACE INTO state VALUES (?, ?, ?)", (scope, key, text))
+
+        await self._store.write(operation)
+
+    async def items(self, scope: str) -> Mapping[str, Any]:
+        rows = await self._store.read(
+            lambda c: c.execute(
+                "SELECT key, value FROM state WHERE scope = ? ORDER BY key", (scope,)
+            ).fetchall()
+        )
+        return {key: msgspec.json.decode(value) for key, value in rows}
+
+    async def seen(self, scope: str) -> dict[str, str]:
+        return dict(
+            await self._store.read(
+                lambda c: c.execute("SELECT path, version FROM versions WHERE scope = ?", (scope,)).fetchall()
+            )
+        )
+
+    async def record(self, scope: str, sightings: Sequence[Sighting]) -> int:
+        def operation(connection: sqlite3.Connection) -> list[Sighting]:
+            fresh = [sighting for sighting in sightings if _remember(connection, scope, sighting)]
+            messages = [sighting.message for sighting in fresh if sighting.message]
+            self._queues.send_within(connection, messages)
+            return fresh
+
+        fresh = await self._store.write(operation)
+        self._queues.tell({sighting.message.queue for sighting in fresh if sighting.message})
+        return len(fresh)
+
+
+def _remember(connection: sqlite3.Connection, scope: str, sighting: Sighting) -> bool:
+    """Whether this version is news; from now on it is not."""
+    if sighting.version is None:
+        change = connection.execute(
+            "DELETE FROM versions WHERE scope = ? AND path = ?", (scope, sighting.path)
+        )
+    else:
+        change = connection.execute(
+            "INSERT INTO versions VALUES (?1, ?2, ?3) ON CONFLICT (scope, path) DO UPDATE SET version = ?3"
+            " WHERE version <> ?3",
+            (scope, sighting.path, sighting.version),
+        )
+    return change.rowcount == 1

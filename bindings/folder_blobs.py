@@ -1,0 +1,251 @@
+"""Blobs as files: ``<store folder>/blobs/<container>/<name>``, which other programs may read and drop files into.
+
+A blob is written to ``<store folder>/tmp`` and renamed into its place, so that nobody sees half of it. Its ETag
+comes from the file (time of change, size, inode) and is new whoever changes it. What a file cannot tell, the
+metadata, stands in ``<store folder>/blob-metadata`` beside the ETag it belongs to, and counts only while that is
+the blob's. A name is a file or a folder, not both; where the file system folds case, names that differ in case
+only are one blob.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+
+from .batches import in_batches
+from .blob import BlobInfo
+from .content_type import content_type_of
+from .errors import BindingError
+from .file_draft import FileDraft
+from .file_tree import file_status, files_below, is_inside
+from .names import blob_name, container_name
+
+_ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class _Metadata(msgspec.Struct):
+    etag: str
+    values: dict[str, str]
+
+
+class FolderBlobs:
+    """`BlobStore` in a folder. `list` does not bring the metadata; `get` and `info` do."""
+
+    def __init__(self, store_folder: Path) -> None:
+        #: Where the containers are.
+        self.folder = store_folder / "blobs"
+        self._drafts = store_folder / "tmp"
+        self._metadata = store_folder / "blob-metadata"
+
+    def path(self, container: str, name: str) -> Path:
+        """Where the blob's file is, or would be. Raises `BindingError` for a name that leaves the container."""
+        base = self.folder / container_name(container)
+        path = base / _checked(name)
+        if not is_inside(str(base), str(path)):
+            raise BindingError(
+                f"'{container}/{name}' leads out of its container through a link; remove the link."
+            )
+        return path
+
+    def container_folder(self, container: str) -> Path:
+        """The folder of one container, which need not exist."""
+        return self.folder / container_name(container)
+
+    async def get(self, container: str, name: str) -> tuple[BlobInfo, bytes] | None:
+        return await asyncio.to_thread(self._get, container_name(container), name)
+
+    async def info(self, container: str, name: str) -> BlobInfo | None:
+        return await asyncio.to_thread(self._info, container_name(container), name)
+
+    async def put(
+        self,
+        container: str,
+        name: str,
+        content: bytes | AsyncIterator[bytes],
+        *,
+        metadata: dict[str, str] | None = None,
+    ) -> BlobInfo:
+        container = container_name(container)
+        target = await asyncio.to_thread(self.path, container, name)
+        draft = FileDraft(self._drafts)
+        try:
+            await asyncio.to_thread(draft.open)
+            async for piece in _pieces(content):
+                await asyncio.to_thread(draft.write, piece)
+            return await asyncio.to_thread(self._publish, draft, target, container, name, metadata or {})
+        except OSError as error:
+            raise _refused(error, f"{container}/{name}", target) from error
+        finally:
+            draft.discard()
+
+    async def delete(self, container: str, name: str) -> bool:
+        return await asyncio.to_thread(self._delete, container_name(container), name)
+
+    async def list(self, container: str, prefix: str = "") -> AsyncIterator[BlobInfo]:
+        """All blobs whose name starts with `prefix`; raises `BindingError` last if a folder could not be read."""
+        container = container_name(container)
+        unreadable: list[str] = []
+        async for batch in in_batches(self._walk(container, prefix, unreadable)):
+            for info in batch:
+                yield info
+        if unreadable:
+            raise BindingError(
+                f"The folder {self.folder / container / unreadable[0]} cannot be read; make it readable."
+            )
+
+    def _get(self, container: str, name: str) -> tuple[BlobInfo, bytes] | None:
+        path = self.path(container, name)
+        try:
+            with path.open("rb") as file:
+                content = file.read()
+                status = os.fstat(file.fileno())
+        except _ABSENT:
+            return None
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                return None
+            raise BindingError(
+                f"Blob '{container}/{name}' cannot be read ({error.strerror}): {path}."
+            ) from error
+        return self._described(container, name, status), content
+
+    def _info(self, container: str, name: str) -> BlobInfo | None:
+        status = file_status(str(self.folder / container), str(self.path(container, name)))
+        return self._described(container, name, status) if status else None
+
+    def _publish(
+        self, draft: FileDraft, target: Path, container: str, name: str, metadata: dict[str, str]
+    ) -> BlobInfo:
+        status = draft.finish()
+        # First, so that the blob never shows without its metadata: the ETag survives the renaming.
+        self._keep_metadata(container, name, _etag(status), metadata)
+        draft.rename(target)
+        return _described(container, name, status, metadata)
+
+    def _delete(self, container: str, name: str) -> bool:
+        path = self.path(container, name)
+        if file_status(str(self.folder / container), str(path)) is None:
+            return False
+        try:
+            path.unlink()
+        except _ABSENT:
+            return False
+        except OSError as error:
+            raise BindingError(
+                f"Blob '{container}/{name}' cannot be deleted ({error.strerror}): {path}."
+            ) from error
+        self._metadata_file(container, name).unlink(missing_ok=True)
+        # A folder left empty would keep its name from becoming a blob.
+        with contextlib.suppress(OSError):
+            for folder in path.parents[: name.count("/")]:
+                folder.rmdir()
+        return True
+
+    def _walk(self, container: str, prefix: str, unreadable: list[str]) -> Iterator[BlobInfo]:
+        def leads_there(folder: str) -> bool:
+            return folder.startswith(prefix) or prefix.startswith(folder)
+
+        root = str(self.folder / container)
+        for name, status in files_below(root, descend=leads_there, unreadable=unreadable):
+            # Other programs may use names that no blob can have.
+            if name.startswith(prefix) and _is_name(name):
+                yield _described(container, name, status, {})
+
+    def _described(self, container: str, name: str, status: os.stat_result) -> BlobInfo:
+        return _described(container, name, status, self._read_metadata(container, name, _etag(status)))
+
+    def _metadata_file(self, container: str, name: str) -> Path:
+        # A hash, because a blob's name with an extension could be another blob's folder.
+        return self._metadata / container / f"{sha256(name.encode()).hexdigest()}.json"
+
+    def _keep_metadata(self, container: str, name: str, etag: str, values: dict[str, str]) -> None:
+        file = self._metadata_file(container, name)
+        if not values:
+            return
+        draft = FileDraft(self._drafts)
+        try:
+            draft.open()
+            draft.write(msgspec.json.encode(_Metadata(etag, values)))
+            draft.finish()
+            draft.rename(file)
+        finally:
+            draft.discard()
+
+    def _read_metadata(self, container: str, name: str, etag: str) -> dict[str, str]:
+        try:
+            kept = msgspec.json.decode(self._metadata_file(container, name).read_bytes(), type=_Metadata)
+        except (OSError, msgspec.MsgspecError):
+            return {}
+        return kept.values if kept.etag == etag else {}
+
+
+def _described(container: str, name: str, status: os.stat_result, metadata: dict[str, str]) -> BlobInfo:
+    return BlobInfo(
+        container=container,
+        name=name,
+        etag=_etag(status),
+        length=status.st_size,
+        modified_at=datetime.fromtimestamp(status.st_mtime, UTC),
+        content_type=content_type_of(name),
+        metadata=metadata,
+    )
+
+
+def _etag(status: os.stat_result) -> str:
+    return f'"0x{status.st_mtime_ns:016X}{status.st_size:X}{status.st_ino:016X}"'
+
+
+def _checked(name: str) -> str:
+    blob_name(name)
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise BindingError(f"{name!r} is not a blob name: it is not Unicode text.") from None
+    return name
+
+
+def _is_name(name: str) -> bool:
+    try:
+        _checked(name)
+    except BindingError:
+        return False
+    return True
+
+
+async def _pieces(content: bytes | AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    if isinstance(content, bytes):
+        yield content
+    else:
+        async for piece in content:
+            yield piece
+
+
+def _refused(error: OSError, blob: str, target: Path) -> BindingError:
+    """Why a blob could not be written, in words that say what to do."""
+    if error.errno in _FULL:
+        return BindingError(
+            f"The disk that holds {target.parent} is full; nothing of blob '{blob}' was kept."
+        )
+    if error.errno == errno.ENAMETOOLONG:
+        return BindingError(
+            f"Blob name '{blob}' is too long: between two slashes there is room for 255 bytes."
+        )
+    if error.errno == errno.EXDEV:
+        return BindingError(
+            f"Blob '{blob}' cannot be written: {target.parent} is on another file system than the store, "
+            "and a blob is renamed into its place. Keep the whole store folder on one file system."
+        )
+    if isinstance(error, IsADirectoryError) or target.is_dir():
+        return BindingError(f"Blob '{blob}' cannot be written: there are blobs below that name ('{blob}/…').")
+    if isinstance(error, NotADirectoryError | FileExistsError):
+        return BindingError(f"Blob '{blob}' cannot be written: the beginning of its name is a blob itself.")
+    return BindingError(f"Blob '{blob}' cannot be written ({error.strerror}): {target}.")

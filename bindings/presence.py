@@ -1,0 +1,145 @@
+"""A host's mark on the embedded store: it shows that the host lives, and gives back what a dead one held.
+
+Each host keeps a file locked for as long as its process exists, however that ends; and it writes a heartbeat, so
+that one that is stopped or hangs past its lease period counts as dead too. Whoever notices first takes what the
+dead host had: its messages become visible again, its leases end. A fencing number keeps a late riser out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from .clock import milliseconds
+from .embedded_lease import free_leases_of
+from .errors import FunchostError
+from .lease import LEASE_PERIOD
+from .store import Store, signal
+
+#: Seconds between two looks at the other hosts.
+LOOK_INTERVAL = 1.0
+
+#: Deliveries that a host's death may give back for free. After that they count, so that a message that
+#: brings the whole host down cannot do so for ever.
+FREE_CRASHES = 5
+
+_GIVE_BACK = """
+UPDATE messages
+SET owner = NULL, fence = fence + 1, visible_at = ?, crashes = crashes + 1,
+    dequeue_count = dequeue_count - (crashes < ?)
+WHERE owner = ? RETURNING queue
+"""
+
+
+class Presence:
+    """Keeps `owner` alive on the store between `start` and `stop`, and buries the others that die."""
+
+    def __init__(
+        self, store: Store, owner: str, *, report: Callable[[str], None] = lambda message: None
+    ) -> None:
+        self.owner = owner
+        self._store = store
+        self._report = report
+        self._lock = _lock_file(store.folder, owner)
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Show this host, and give back at once what hosts held that died before."""
+        self._lock.acquire(timeout=0)
+        await self._beat()
+        await self._bury_the_dead()
+        self._task = asyncio.create_task(self._keep(), name="presence")
+
+    async def stop(self) -> None:
+        """Take this host off the store; what it still holds is free for others."""
+        if self._task is None:
+            return
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+        self._task = None
+        await self._give_back(self.owner)
+        self._lock.release()
+        _unlink(Path(self._lock.lock_file))
+
+    async def _keep(self) -> None:
+        rounds = max(1, int(LEASE_PERIOD.total_seconds() / 3 / LOOK_INTERVAL))
+        while True:
+            for _ in range(rounds):
+                await asyncio.sleep(LOOK_INTERVAL)
+                await self._quietly(self._bury_the_dead)
+            await self._quietly(self._beat)
+
+    async def _quietly(self, step: Callable[[], object]) -> None:
+        """A store that fails for a while must not end the loop that keeps us alive on it."""
+        try:
+            await step()  # type: ignore[misc]
+        except FunchostError as error:
+            self._report(str(error))
+
+    async def _beat(self) -> None:
+        row = (self.owner, os.getpid(), self._store.clock.monotonic())
+        await self._store.write(lambda c: c.execute("INSERT OR REPLACE INTO hosts VALUES (?, ?, ?)", row))
+
+    async def _bury_the_dead(self) -> None:
+        rows = await self._store.read(
+            lambda c: c.execute("SELECT owner, pid, heartbeat FROM hosts").fetchall()
+        )
+        oldest = self._store.clock.monotonic() - LEASE_PERIOD.total_seconds()
+        for owner, pid, heartbeat in rows:
+            if owner == self.owner:
+                continue
+            gone = _is_unlocked(self._store.folder, owner)
+            if gone or heartbeat < oldest:
+                messages = await self._give_back(owner)
+                how = "has ended" if gone else "does not answer"
+                self._report(
+                    f"Host {owner} (process {pid}) {how}: {messages} messages in flight were given back."
+                )
+                if gone:
+                    _unlink(Path(_lock_file(self._store.folder, owner).lock_file))
+
+    async def _give_back(self, owner: str) -> int:
+        now = milliseconds(self._store.clock.now())
+
+        def operation(connection: sqlite3.Connection) -> int:
+            queues = [row[0] for row in connection.execute(_GIVE_BACK, (now, FREE_CRASHES, owner))]
+            for queue in set(queues):
+                signal(connection, f"queue:{queue}")
+            free_leases_of(connection, owner)
+            connection.execute("DELETE FROM hosts WHERE owner = ?", (owner,))
+            return len(queues)
+
+        return await self._store.write(operation)
+
+
+def live_hosts(store: Store, rows: list[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Of (owner, process id) pairs, those whose process still exists."""
+    return [(owner, pid) for owner, pid in rows if not _is_unlocked(store.folder, owner)]
+
+
+def _lock_file(folder: Path, owner: str) -> FileLock:
+    return FileLock(folder / "hosts" / f"{owner}.lock")
+
+
+def _is_unlocked(folder: Path, owner: str) -> bool:
+    lock = _lock_file(folder, owner)
+    if not Path(lock.lock_file).exists():
+        return True
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return False
+    lock.release()
+    return True
+
+
+def _unlink(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink()

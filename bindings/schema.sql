@@ -1,0 +1,54 @@
+-- The embedded store, version 1. Wall-clock times are whole milliseconds since 1970; `ends` and `heartbeat`
+-- are seconds on the machine's monotonic clock, which all processes share and nobody can set.
+
+CREATE TABLE messages (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    queue TEXT NOT NULL,
+    message_id TEXT NOT NULL,
+    body BLOB NOT NULL,
+    inserted_at INTEGER NOT NULL,
+    visible_at INTEGER NOT NULL,
+    expires_at INTEGER,
+    dequeue_count INTEGER NOT NULL DEFAULT 0,
+    fence INTEGER NOT NULL DEFAULT 0,      -- grows with each delivery: the receipt
+    owner TEXT,                            -- the host that has it in flight
+    crashes INTEGER NOT NULL DEFAULT 0,    -- hosts that died while they had it
+    first_received_at INTEGER,
+    properties TEXT
+);
+CREATE INDEX messages_due ON messages (queue, visible_at, id);
+CREATE INDEX messages_owned ON messages (owner) WHERE owner IS NOT NULL;
+
+-- What other processes look at to learn that there is something for them.
+CREATE TABLE signals (topic TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE leases (
+    name TEXT PRIMARY KEY,
+    owner TEXT NOT NULL,
+    fence INTEGER NOT NULL,
+    ends REAL NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX leases_owned ON leases (owner);
+
+CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+INSERT INTO counters VALUES ('fence', 0);
+
+CREATE TABLE hosts (
+    owner TEXT PRIMARY KEY,
+    pid INTEGER NOT NULL,
+    heartbeat REAL NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE state (
+    scope TEXT NOT NULL,
+    key TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (scope, key)
+) WITHOUT ROWID;
+
+CREATE TABLE versions (
+    scope TEXT NOT NULL,
+    path TEXT NOT NULL,
+    version TEXT NOT NULL,
+    PRIMARY KEY (scope, path)
+) WITHOUT ROWID;

@@ -1,0 +1,248 @@
+"""The embedded store: one SQLite file, and one writer thread that commits many operations at once.
+
+Every change is an operation: a function of a connection. Operations that wait while a commit is on its way to
+the disk share the next one, so that durability (WAL with ``synchronous=FULL``) costs one fsync for all of them.
+Any number of processes may use the file; what one commits, the others notice within 25 ms.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, TypeVar
+
+from .clock import Clock, SystemClock
+from .errors import StoreError, StoreInUseError
+from .filesystem import network_type
+
+T = TypeVar("T")
+Operation = Callable[[sqlite3.Connection], Any]
+
+SCHEMA_VERSION = 1
+
+#: How long an operation waits for another process to finish its transaction, in seconds.
+BUSY_TIMEOUT = 10.0
+
+#: How often another process's commits are looked for, in seconds.
+NOTICE_INTERVAL = 0.025
+
+_CLOSE = None
+
+
+class Store:
+    """The open store. Made in the event loop that uses it; `close` when done.
+
+    Raises `StoreError` when the file cannot be used, with what to do in the message.
+    """
+
+    def __init__(self, folder: Path, *, clock: Clock | None = None) -> None:
+        self.folder = folder
+        self.path = folder / "store.db"
+        self.clock: Clock = clock or SystemClock()
+        self._loop = asyncio.get_running_loop()
+        self._inbox: queue.SimpleQueue[tuple[Operation, asyncio.Future[Any]] | None] = queue.SimpleQueue()
+        self._closed = False
+        _prepare_folder(folder)
+        writer = self._connect()
+        _create_or_check(writer, self.path)
+        self._notices = self._connect()
+        self._version: int = 0
+        self._signals: dict[str, int] = self._read_signals()
+        self._subscribers: dict[str, list[Callable[[], None]]] = {}
+        self._reader = self._connect()
+        self._reading = ThreadPoolExecutor(1, thread_name_prefix="store-reader")
+        self._writer = threading.Thread(
+            target=self._write_all, args=(writer,), name="store-writer", daemon=True
+        )
+        self._writer.start()
+        self._timer = self._loop.call_later(NOTICE_INTERVAL, self._notice)
+
+    async def write(self, operation: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `operation` in a transaction and return its result once that is on the disk.
+
+        It may share the transaction with others and may be run twice (after a neighbour failed), so it
+        must depend on nothing but the connection. If it raises, nothing of it remains.
+        """
+        if self._closed:
+            raise StoreError("The store is closed.")
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._inbox.put((operation, future))
+        return await future
+
+    async def read(self, operation: Callable[[sqlite3.Connection], T]) -> T:
+        """Run a read-only `operation` beside the writer and return its result."""
+        if self._closed:
+            raise StoreError("The store is closed.")
+        try:
+            return await self._loop.run_in_executor(self._reading, operation, self._reader)
+        except sqlite3.Error as error:
+            raise _explained(error, self.path) from error
+
+    def subscribe(self, topic: str, callback: Callable[[], None]) -> None:
+        """Call `callback` in the loop whenever anyone, in any process, has signalled `topic`."""
+        self._subscribers.setdefault(topic, []).append(callback)
+
+    def announce(self, topic: str) -> None:
+        """Tell this process's subscribers at once (what `signal` does for the others)."""
+        for callback in self._subscribers.get(topic, ()):
+            callback()
+
+    async def close(self) -> None:
+        """Finish what was written so far and close the file."""
+        if self._closed:
+            return
+        self._closed = True
+        self._timer.cancel()
+        self._inbox.put(_CLOSE)
+        await self._loop.run_in_executor(None, self._writer.join)
+        self._reading.shutdown()
+        self._reader.close()
+        self._notices.close()
+
+    # -- the writer thread
+
+    def _write_all(self, connection: sqlite3.Connection) -> None:
+        open_for_more = True
+        while open_for_more:
+            batch = [self._inbox.get()]
+            while not self._inbox.empty():
+                batch.append(self._inbox.get())
+            open_for_more = _CLOSE not in batch
+            jobs = [job for job in batch if job is not None]
+            if jobs:
+                results = self._commit(connection, [operation for operation, _ in jobs])
+                futures = [future for _, future in jobs]
+                # The loop may have been closed by an end that did not wait for us.
+                with contextlib.suppress(RuntimeError):
+                    self._loop.call_soon_threadsafe(_resolve, futures, results)
+        with contextlib.suppress(sqlite3.Error):
+            connection.execute("PRAGMA optimize")
+        connection.close()
+
+    def _commit(self, connection: sqlite3.Connection, operations: list[Operation]) -> list[Any]:
+        """The result of each operation; an exception stands for an operation that failed."""
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            results = [operation(connection) for operation in operations]
+            connection.execute("COMMIT")
+            return results
+        except Exception as error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            if len(operations) > 1:
+                # One of them spoilt the transaction for all: each gets one of its own.
+                return [self._commit(connection, [operation])[0] for operation in operations]
+            return [_explained(error, self.path) if isinstance(error, sqlite3.Error) else error]
+
+    # -- what other processes did
+
+    def _notice(self) -> None:
+        try:
+            version: int = self._notices.execute("PRAGMA data_version").fetchone()[0]
+            if version != self._version:
+                self._version = version
+                self._announce_changes()
+        except sqlite3.Error:
+            pass  # the next operation meets the same error and tells it
+        self._timer = self._loop.call_later(NOTICE_INTERVAL, self._notice)
+
+    def _announce_changes(self) -> None:
+        signals = self._read_signals()
+        changed = [topic for topic, count in signals.items() if self._signals.get(topic) != count]
+        self._signals = signals
+        for topic in changed:
+            self.announce(topic)
+
+    def _read_signals(self) -> dict[str, int]:
+        return dict(self._notices.execute("SELECT topic, count FROM signals").fetchall())
+
+    def _connect(self) -> sqlite3.Connection:
+        try:
+            connection = sqlite3.connect(
+                self.path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
+            )
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            return connection
+        except sqlite3.Error as error:
+            raise _explained(error, self.path) from error
+
+
+def signal(connection: sqlite3.Connection, topic: str) -> None:
+    """Part of an operation: let the subscribers of `topic` in other processes know of this commit."""
+    connection.execute(
+        "INSERT INTO signals VALUES (?, 1) ON CONFLICT (topic) DO UPDATE SET count = count + 1", (topic,)
+    )
+
+
+def _resolve(futures: list[asyncio.Future[Any]], results: list[Any]) -> None:
+    for future, result in zip(futures, results, strict=True):
+        if future.done():
+            continue  # whoever waited has gone away; the change stands
+        if isinstance(result, BaseException):
+            future.set_exception(result)
+        else:
+            future.set_result(result)
+
+
+def _prepare_folder(folder: Path) -> None:
+    kind = network_type(folder)
+    if kind:
+        raise StoreError(
+            f"The store folder {folder} is on a network file system ({kind}), where file locks and shared "
+            "memory cannot be relied on. Put it on a local disk with --store."
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # Keys and message bodies are nobody else's business.
+        folder.chmod(0o700)
+    except OSError as error:
+        raise StoreError(
+            f"The store folder {folder} cannot be made or used ({error.strerror}). "
+            "Make it writable, or name another with --store."
+        ) from error
+
+
+def _create_or_check(connection: sqlite3.Connection, path: Path) -> None:
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            for statement in files(__package__).joinpath("schema.sql").read_text().split(";\n"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        connection.execute("COMMIT")
+    except sqlite3.Error as error:
+        raise _explained(error, path) from error
+    if version > SCHEMA_VERSION:
+        raise StoreError(
+            f"The store {path} was written by a newer funchost (store version {version}, this one knows "
+            f"{SCHEMA_VERSION}). Upgrade funchost, or name another store with --store."
+        )
+
+
+def _explained(error: sqlite3.Error, path: Path) -> StoreError:
+    """The error in words that say what to do."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return StoreInUseError(
+            f"The store {path} stayed locked by another process for {BUSY_TIMEOUT:.0f} s. "
+            "End whatever holds it (a database browser, a backup) and try again."
+        )
+    if code == sqlite3.SQLITE_FULL:
+        return StoreError(f"The disk that holds {path} is full. Make room; nothing was lost.")
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+        return StoreError(f"The store {path} cannot be written ({error}). Make it and its folder writable.")
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return StoreError(
+            f"The store {path} is damaged ({error}). Move it (and its -wal and -shm files) aside to start "
+            "with an empty one; `sqlite3 store.db .recover` saves what can be read."
+        )
+    return StoreError(f"The store {path} failed: {error}.")

@@ -1,0 +1,34 @@
+"""Notices which invocation opens files for writing in watched folders.
+
+So the host can tell a function that writes into its own pattern from one whose folder others fill. Installed
+only for apps that have a file trigger, since every audit event of the interpreter then costs a call.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+_WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+
+
+def install(folders: list[str], wrote: Callable[[str], None]) -> None:
+    """Call `wrote` with the absolute path of each file that is opened for writing, or moved, into `folders`."""
+    prefixes = tuple(os.path.join(folder, "") for folder in folders)
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "open":
+            path, mode, flags = arguments
+            writes = any(letter in mode for letter in "wax+") if isinstance(mode, str) else flags & _WRITES
+        elif event == "os.rename":
+            path, writes = arguments[1], True
+        else:
+            return
+        if writes and isinstance(path, (str, bytes)):
+            absolute = os.path.abspath(os.fsdecode(path))
+            if absolute.startswith(prefixes):
+                wrote(absolute)
+
+    sys.addaudithook(hook)
