@@ -15,6 +15,11 @@ Text = Annotated[str, Meta(min_length=1)]
 Natural = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]
 BatchSize = Annotated[int, Meta(ge=1, le=32)]
+Change = Literal["created", "changed", "deleted", "renamed"]
+
+
+def _created_and_changed() -> list[Change] | str:
+    return ["created", "changed"]
 
 
 class TriggerPolicyFields(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -94,9 +99,9 @@ class FileTriggerFields(QueuePolicyFields, kw_only=True, forbid_unknown_fields=T
         Text, Meta(description="Pattern such as import/{name}.csv, relative to the app root or absolute.")
     ]
     changeTypes: Annotated[
-        list[Literal["created", "changed", "deleted", "renamed"]] | str,
+        list[Change] | Text,
         Meta(description="What counts; default created and changed."),
-    ] = field(default_factory=lambda: ["created", "changed"])
+    ] = field(default_factory=_created_and_changed)
     autoDelete: Annotated[bool, Meta(description="Delete the file after the function succeeded.")] = False
     scanInterval: Annotated[
         str | None, Meta(description="TimeSpan between two full scans; default 10 s.")
