@@ -120,14 +120,22 @@ class EmbeddedQueues:
         # A body that was let in once is let into the poison queue too, whatever the limit is now.
         await self._replace(message, [poison], check=False)
 
-    async def release(self, message: QueueMessage, delay: timedelta, *, count: bool = True) -> None:
+    async def release(
+        self,
+        message: QueueMessage,
+        delay: timedelta,
+        *,
+        count: bool = True,
+        properties: dict[str, Any] | None = None,
+    ) -> None:
         visible_at = milliseconds(self._store.clock.now() + delay)
-        change = (visible_at, 0 if count else 1, *message.receipt)
+        text = msgspec.json.encode(properties).decode() if properties else None
+        change = (visible_at, 0 if count else 1, text, *message.receipt)
 
         def operation(connection: sqlite3.Connection) -> bool:
             changed = connection.execute(
                 "UPDATE messages SET visible_at = ?, dequeue_count = dequeue_count - ?, owner = NULL,"
-                " fence = fence + 1 WHERE id = ? AND fence = ?",
+                " fence = fence + 1, properties = coalesce(?, properties) WHERE id = ? AND fence = ?",
                 change,
             ).rowcount
             signal(connection, f"queue:{message.queue}")

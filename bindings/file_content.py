@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 from .errors import BindingError
 from .file_tree import version_of
@@ -27,7 +27,7 @@ class FileContent(AsyncIterator[bytes]):
         self._version = version
         self._file: BinaryIO | None = None
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
+    def __aiter__(self) -> Self:
         self._close()
         return self
 

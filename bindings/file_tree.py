@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableSequence
+from pathlib import Path
 
 
 def version_of(status: os.stat_result) -> str:
@@ -26,10 +27,21 @@ def file_status(root: str, path: str) -> os.stat_result | None:
     try:
         status = os.lstat(path)
         if stat.S_ISLNK(status.st_mode) and is_inside(root, path):
-            status = os.stat(path)
+            status = Path(path).stat()
     except (OSError, ValueError):
         return None
     return status if stat.S_ISREG(status.st_mode) else None
+
+
+def is_gone(path: str) -> bool:
+    """Whether there is surely nothing at `path`: what cannot be told (a network that is down) is not gone."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def files_below(
@@ -37,7 +49,7 @@ def files_below(
     *,
     start: str = "",
     descend: Callable[[str], bool] = lambda folder: True,
-    unreadable: list[str] | None = None,
+    unreadable: MutableSequence[str] | None = None,
 ) -> Iterator[tuple[str, os.stat_result]]:
     """Path relative to `root` (with slashes) and status of each regular file, in no order.
 
@@ -49,7 +61,7 @@ def files_below(
     while pending:
         folder = pending.pop()
         try:
-            with os.scandir(os.path.join(root, folder)) as entries:
+            with os.scandir(Path(root, folder)) as entries:
                 for entry in entries:
                     relative = folder + entry.name
                     if entry.is_dir(follow_symlinks=False):

@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import errno
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, MutableSequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -150,7 +150,7 @@ class FolderBlobs:
                 folder.rmdir()
         return True
 
-    def _walk(self, container: str, prefix: str, unreadable: list[str]) -> Iterator[BlobInfo]:
+    def _walk(self, container: str, prefix: str, unreadable: MutableSequence[str]) -> Iterator[BlobInfo]:
         def leads_there(folder: str) -> bool:
             return folder.startswith(prefix) or prefix.startswith(folder)
 
@@ -168,7 +168,6 @@ class FolderBlobs:
         return self._metadata / container / f"{sha256(name.encode()).hexdigest()}.json"
 
     def _keep_metadata(self, container: str, name: str, etag: str, values: dict[str, str]) -> None:
-        file = self._metadata_file(container, name)
         if not values:
             return
         draft = FileDraft(self._drafts)
@@ -176,7 +175,7 @@ class FolderBlobs:
             draft.open()
             draft.write(msgspec.json.encode(_Metadata(etag, values)))
             draft.finish()
-            draft.rename(file)
+            draft.rename(self._metadata_file(container, name))
         finally:
             draft.discard()
 

@@ -99,10 +99,18 @@ class QueueStore(Protocol):
     async def complete(self, message: QueueMessage, outputs: Sequence[OutgoingMessage] = ()) -> None:
         """Remove the message and send `outputs`, in one step where the store can."""
 
-    async def release(self, message: QueueMessage, delay: timedelta, *, count: bool = True) -> None:
+    async def release(
+        self,
+        message: QueueMessage,
+        delay: timedelta,
+        *,
+        count: bool = True,
+        properties: dict[str, Any] | None = None,
+    ) -> None:
         """Make the message visible again after `delay`.
 
-        With ``count=False`` the delivery does not count: the dequeue count goes back by one.
+        With ``count=False`` the delivery does not count: the dequeue count goes back by one. `properties`
+        take the place of the message's own, where the store can do that.
         """
 
     async def poison(self, message: QueueMessage, poison: OutgoingMessage) -> None:

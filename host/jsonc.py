@@ -43,7 +43,7 @@ class Document:
     def line_of(self, path: KeyPath) -> int | None:
         """The line of a key or array item, or of the nearest thing around it that exists; keys in any case."""
         for length in range(len(path), -1, -1):
-            offset = self._offsets.get(_fold(path[:length]))
+            offset = self._offsets.get(fold_path(path[:length]))
             if offset is not None:
                 return self._text.count("\n", 0, offset) + 1
         return None
@@ -63,7 +63,8 @@ def _decode(content: bytes) -> str:
         raise JsonSyntaxError("The file is not UTF-8 text.", line, 1) from None
 
 
-def _fold(path: KeyPath) -> KeyPath:
+def fold_path(path: KeyPath) -> KeyPath:
+    """The key path as it is compared: in lower case."""
     return tuple(part.lower() if isinstance(part, str) else part for part in path)
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from typing import Any
 
 from ..bindings.errors import FunchostError
 from ..triggers.base import ErrorInfo
@@ -145,7 +146,9 @@ class Generation:
         for function in self._functions.values():
             error = await worker.load(function)
             if error:
-                self._report(f"{function.name} no longer loads in a new worker: {error.type}: {error.message}")
+                self._report(
+                    f"{function.name} no longer loads in a new worker: {error.type}: {error.message}"
+                )
         return worker
 
     def _take_in(self, worker: WorkerProcess) -> None:
@@ -178,8 +181,8 @@ class Generation:
             self._take_in(worker)
             return
 
-    def _spawn(self, work: object) -> None:
-        task = asyncio.get_running_loop().create_task(work)  # type: ignore[arg-type]
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -187,7 +190,7 @@ class Generation:
 class _Solo:
     """A worker for invocations that may have ended another: one at a time, made when needed."""
 
-    def __init__(self, make: Callable[[], object]) -> None:
+    def __init__(self, make: Callable[[], Awaitable[WorkerProcess]]) -> None:
         self._make = make
         self._turn = asyncio.Lock()
         self._worker: WorkerProcess | None = None
@@ -198,8 +201,7 @@ class _Solo:
             if self._closing:
                 self._closing.cancel()
             if self._worker is None or not self._worker.alive:
-                self._worker = await self._make()  # type: ignore[misc]
-            assert self._worker is not None
+                self._worker = await self._make()
             try:
                 return await self._worker.invoke(call)
             finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 
 from .channel import Channel
 from .worker.protocol import STREAM_WINDOW
@@ -20,7 +20,7 @@ class OutgoingStream:
         self._room = asyncio.Event()
         self._stopped = False
 
-    async def send(self, source: AsyncIterator[bytes]) -> None:
+    async def send(self, source: AsyncIterable[bytes]) -> None:
         """Send all of `source`; a source that breaks off is told to the worker."""
         try:
             async for chunk in source:

@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 from asyncio.subprocess import PIPE, STDOUT
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,7 +73,7 @@ class Call:
     #: The header of its `invoke` frame; `id` is filled in by the worker it goes to.
     header: dict[str, Any]
     body: tuple[bytes, ...] = ()
-    stream: AsyncIterator[bytes] | None = None
+    stream: AsyncIterable[bytes] | None = None
     #: Seconds; None means no limit.
     timeout: float | None = None
     #: Told how the invocation can be cancelled, once it runs.
@@ -86,7 +86,7 @@ class Result:
 
     kind: str
     data: dict[str, Any]
-    body: bytes | AsyncIterator[bytes]
+    body: bytes | AsyncIterable[bytes]
     #: Name, kind and content of each output binding that was given a value.
     outputs: list[tuple[str, str, bytes]]
     error: ErrorInfo | None
@@ -193,7 +193,7 @@ class WorkerProcess:
         answer: asyncio.Future[ErrorInfo | None] = self._loop.create_future()
         self._loading[function.name] = answer
         self._channel.send({"type": "load", "function": _load_frame(function)})
-        await asyncio.wait({answer, self.ended}, timeout=LOAD_TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
+        await self._first(answer, LOAD_TIMEOUT)
         self._loading.pop(function.name, None)
         if answer.done():
             return answer.result()
@@ -236,6 +236,11 @@ class WorkerProcess:
         """End the process now, without waiting."""
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
+
+    async def _first(self, answer: asyncio.Future[Any], seconds: float) -> None:
+        """Wait for an answer, or the end of the process, or the time."""
+        waiting: set[asyncio.Future[Any]] = {answer, self.ended}
+        await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
 
     # -- invocations
 
@@ -299,7 +304,7 @@ class WorkerProcess:
 
     def _on_result(self, header: dict[str, Any], body: bytes) -> None:
         id_ = header["id"]
-        content: bytes | AsyncIterator[bytes] = body
+        content: bytes | AsyncIterable[bytes] = body
         if header["kind"] == "stream":
             content = self._downloads[id_] = ResultStream(lambda size: self._credit(id_, size))
         running = self._settle(id_)
@@ -408,7 +413,7 @@ class WorkerProcess:
         task.add_done_callback(self._tasks.discard)
 
 
-def _result(header: dict[str, Any], body: bytes | AsyncIterator[bytes]) -> Result:
+def _result(header: dict[str, Any], body: bytes | AsyncIterable[bytes]) -> Result:
     outputs: list[tuple[str, str, bytes]] = []
     if isinstance(body, bytes) and "outputs" in header:
         body, *contents = split(body, header["sizes"])

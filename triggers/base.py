@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..bindings.blob import BlobStore
-    from ..bindings.lease import LeaseStore
     from ..bindings.state import StateStore
     from .descriptor import FunctionDescriptor
+    from .locks import Locks
 
 
 class Status(enum.StrEnum):
@@ -56,7 +56,7 @@ class Outcome:
     #: The function's return value as the worker sent it: ``kind`` is none, text, bytes, json, http or stream.
     kind: str = "none"
     header: dict[str, Any] = field(default_factory=dict)
-    body: bytes | AsyncIterator[bytes] = b""
+    body: bytes | AsyncIterable[bytes] = b""
     #: Queue outputs that still have to be stored, by store; settling stores them.
     messages: Sequence[tuple[QueueStore, OutgoingMessage]] = ()
 
@@ -72,8 +72,9 @@ class TriggerEvent:
 
     #: What the worker is told of the value: ``http``, ``queue``, ``blob``, ``file``, ``timer`` or ``manual``.
     kind: str
-    #: The value's raw content; a stream where it is too large to be held.
-    body: bytes | AsyncIterator[bytes] = b""
+    #: The value's raw content; where it is too large to be held, a stream that starts anew each time it is
+    #: iterated (only once unless the event is repeatable).
+    body: bytes | AsyncIterable[bytes] = b""
     #: What belongs to the value and is no content: method, url and headers of a request, times of a timer.
     data: dict[str, Any] = field(default_factory=dict)
     #: What expressions see, and the function as trigger metadata.
@@ -126,16 +127,19 @@ class Resources:
     #: Where each named connection's queues and blobs are; the empty name is the host's own storage.
     queues: Callable[[str], QueueStore]
     blobs: Callable[[str], BlobStore]
-    leases: LeaseStore
+    #: The leases of this host.
+    locks: Locks
     state: StateStore
-    #: This host's identity: the owner in every lease.
-    owner: str
     wakeups: Wakeups
     clock: Clock = field(default_factory=SystemClock)
     #: The time zone that schedules are in when the function does not say (an IANA name).
     time_zone: str = "UTC"
     #: Adds to what people are told (problems that show only while listening).
     report: Callable[[str], None] = lambda message: None
+
+
+#: A model of the fields of a binding.
+FieldsModel = type[msgspec.Struct]
 
 
 class Trigger:
@@ -149,7 +153,7 @@ class Trigger:
 
     #: The fields that its entry may have beside ``name``, ``type``, ``direction``, ``dataType`` and
     #: ``cardinality``; field names are the JSON names. Ours and the editor's schema both come from it.
-    Fields: ClassVar[type[msgspec.Struct]]
+    Fields: ClassVar[FieldsModel]
 
     def __init__(self, function: FunctionDescriptor, fields: Any, resources: Resources) -> None:
         """Check what only this type can check; raises `ConfigurationError` with the key."""

@@ -113,6 +113,14 @@ class FunctionDescriptor:
     fingerprint: str = ""
 
     @property
+    def needs_binding_data(self) -> bool:
+        """Whether an expression such as ``{name}`` is filled in for each event of this function."""
+        values = [value for binding in self.bindings for value in binding.fields.values()]
+        if self.policy.singleton:
+            values.append(self.policy.singleton.scope)
+        return any(isinstance(value, str) and "{" in value for value in values)
+
+    @property
     def inputs(self) -> tuple[Binding, ...]:
         """The bindings whose value is brought before the call."""
         return tuple(binding for binding in self.bindings if binding.direction == "in")

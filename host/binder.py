@@ -1,0 +1,174 @@
+"""Bindings of one function: inputs brought before the call, outputs taken from what came of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from ..bindings.blob import BlobStore
+from ..bindings.clock import Clock
+from ..bindings.errors import BindingError
+from ..bindings.expressions import Template
+from ..bindings.queue import DEFAULT_TTL, OutgoingMessage, QueueStore
+from ..bindings.time_span import parse_time_span
+from ..triggers.base import Resources
+from ..triggers.descriptor import Binding, FunctionDescriptor
+
+#: What Azure allows as the name of a queue.
+_QUEUE_NAME = re.compile(r"(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
+
+#: Name, kind and content of a value on its way to or from a worker.
+Value = tuple[str, str, bytes]
+
+
+@dataclass(slots=True)
+class Outputs:
+    """What a run put out: blobs to be written, messages to be stored when its event is settled."""
+
+    blobs: list[tuple[BlobStore, str, str, bytes]]
+    messages: list[tuple[QueueStore, OutgoingMessage]]
+
+
+class Binder:
+    """Knows the inputs and outputs of one function, with their expressions compiled."""
+
+    def __init__(self, function: FunctionDescriptor, resources: Resources) -> None:
+        self._function = function.name
+        self._clock: Clock = resources.clock
+        self._inputs = [
+            (binding.name, _blob(binding, resources)) for binding in function.inputs if binding.type == "blob"
+        ]
+        self._outputs: dict[str, Callable[..., None]] = {}
+        for binding in function.outputs:
+            if binding.type == "queue":
+                self._outputs[binding.name] = self._queue_output(binding, resources)
+            elif binding.type == "blob":
+                self._outputs[binding.name] = self._blob_output(binding, resources)
+        self.has_inputs = bool(self._inputs)
+
+    async def inputs(self, metadata: Mapping[str, Any]) -> list[Value]:
+        """The value of each input. Raises `BindingError` for a path that cannot be made."""
+        values = []
+        for name, (store, template) in self._inputs:
+            container, blob = split_path(
+                template.render(metadata, function=self._function, clock=self._clock)
+            )
+            found = await store.get(container, blob)
+            values.append((name, "none", b"") if found is None else (name, "bytes", found[1]))
+        return values
+
+    def outputs(
+        self, values: Sequence[Value], metadata: Mapping[str, Any], properties: dict[str, Any]
+    ) -> Outputs:
+        """Where each value goes; `properties` travel with every message. Raises `BindingError`."""
+        outputs = Outputs([], [])
+        for name, kind, content in values:
+            if kind != "none":
+                self._outputs[name](outputs, kind, content, metadata, properties)
+        return outputs
+
+    def _queue_output(self, binding: Binding, resources: Resources) -> Callable[..., None]:
+        store = resources.queues(binding.fields.get("connection") or "")
+        template = Template.parse(binding.fields["queueName"])
+        delay = binding.fields.get("visibilityDelay")
+        wait = parse_time_span(delay) if delay else None
+        ttl = _time_to_live(binding.fields.get("timeToLive"))
+
+        def put(
+            outputs: Outputs,
+            kind: str,
+            content: bytes,
+            metadata: Mapping[str, Any],
+            properties: dict[str, Any],
+        ) -> None:
+            queue = template.render(metadata, function=self._function, clock=self._clock).lower()
+            check_queue_name(queue)
+            visible_at = self._clock.now() + wait if wait else None
+            for body in message_bodies(kind, content, binding.name):
+                message = OutgoingMessage(
+                    queue=queue, body=body, visible_at=visible_at, ttl=ttl, properties=properties
+                )
+                outputs.messages.append((store, message))
+
+        return put
+
+    def _blob_output(self, binding: Binding, resources: Resources) -> Callable[..., None]:
+        store, template = _blob(binding, resources)
+
+        def put(
+            outputs: Outputs,
+            kind: str,
+            content: bytes,
+            metadata: Mapping[str, Any],
+            properties: dict[str, Any],
+        ) -> None:
+            path = template.render(metadata, function=self._function, clock=self._clock)
+            outputs.blobs.append((store, *split_path(path), content))
+
+        return put
+
+
+def _blob(binding: Binding, resources: Resources) -> tuple[BlobStore, Template]:
+    return resources.blobs(binding.fields.get("connection") or ""), Template.parse(binding.fields["path"])
+
+
+def _time_to_live(value: str | int | None) -> timedelta | None:
+    if value is None:
+        return DEFAULT_TTL
+    if str(value) == "-1":
+        return None
+    return parse_time_span(str(value))
+
+
+def split_path(path: str) -> tuple[str, str]:
+    """A blob's path as container and name."""
+    container, slash, name = path.partition("/")
+    if not slash or not name:
+        raise BindingError(
+            f"'{path}' is no blob path: it needs a container and a name, as in 'receipts/1.json'."
+        )
+    return container, name
+
+
+def check_queue_name(queue: str) -> None:
+    """Raise `BindingError` unless Azure would take the name (functions-semantics 5.6)."""
+    if not _QUEUE_NAME.fullmatch(queue):
+        raise BindingError(
+            f"'{queue}' is no queue name: 3 to 63 lower-case letters, digits and single hyphens are allowed, "
+            "with a letter or digit at both ends."
+        )
+
+
+def message_bodies(kind: str, content: bytes, name: str) -> list[bytes]:
+    """The messages that one output value stands for (functions-semantics 1.8).
+
+    A JSON array, or text that is one, is one message for each element. Unlike Azure's host, a JSON object goes
+    out as it was written, not indented anew.
+    """
+    if kind == "bytes":
+        return [content]
+    text = content.strip()
+    looks_like_array = text.startswith(b"[") and text.endswith(b"]")
+    looks_like_object = text.startswith(b"{") and text.endswith(b"}")
+    if not looks_like_array and not looks_like_object:
+        return [content]
+    try:
+        value = msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        raise BindingError(
+            f"The output '{name}' looks like JSON but is none ({error}). Give it as bytes to send it as it is."
+        ) from error
+    return [_element(element) for element in value] if isinstance(value, list) else [content]
+
+
+def _element(element: Any) -> bytes:
+    if isinstance(element, str):
+        return element.encode()
+    if isinstance(element, bool):
+        return b"True" if element else b"False"
+    return b"" if element is None else msgspec.json.encode(element)

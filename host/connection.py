@@ -1,0 +1,82 @@
+"""What the name of a connection stands for (functions-semantics, section 3.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+#: The setting of the host's own storage.
+HOST_STORAGE = "AzureWebJobsStorage"
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Where a connection leads."""
+
+    name: str
+    #: ``embedded``, ``azure`` or ``aws``.
+    kind: str = "embedded"
+    #: The setting that says so; None when there is none.
+    setting: str | None = None
+    #: The setting's text, which may hold a secret.
+    value: str = field(default="", repr=False)
+    #: What a person should know: it cannot be used, or nothing is set and the embedded store stands in.
+    message: str | None = None
+
+    @property
+    def usable(self) -> bool:
+        """Whether this version can use it."""
+        return self.kind == "embedded"
+
+
+def connection_of(name: str, get: Callable[[str], str | None], index: Mapping[str, str]) -> Connection:
+    """Look a connection up; `index` holds all settings by their folded names."""
+    for setting in _settings(name.strip()):
+        text = get(setting)
+        if text is not None:
+            return _plain(name, setting, text)
+        prefix = f"{setting.lower().replace(':', '__')}__"
+        children = {key.removeprefix(prefix): value for key, value in index.items() if key.startswith(prefix)}
+        if children:
+            return _with_children(name, setting, children)
+    if name.strip() in ("", HOST_STORAGE):
+        return Connection(name)
+    message = f"The setting '{name}' does not exist; the embedded store is used."
+    return Connection(name, message=message)
+
+
+def _settings(name: str) -> Iterator[str]:
+    for setting in (f"AzureWebJobs{name or 'Storage'}", name):
+        if setting:
+            yield f"ConnectionStrings:{setting}"
+            yield setting
+
+
+def _plain(name: str, setting: str, text: str) -> Connection:
+    parts = dict(_pairs(text))
+    if not text.strip() or parts.get("usedevelopmentstorage", "").lower() == "true":
+        return Connection(name, setting=setting, value=text)
+    if parts.get("provider", "").lower() == "aws":
+        return _foreign(name, setting, "aws", text, "an AWS connection")
+    kind = "an Azure Storage connection" if parts else "no connection that funchost knows"
+    return _foreign(name, setting, "azure", text, kind)
+
+
+def _with_children(name: str, setting: str, children: Mapping[str, str]) -> Connection:
+    provider = children.get("provider", "").lower()
+    value = ";".join(f"{key}={children[key]}" for key in sorted(children))
+    if provider == "aws":
+        return _foreign(name, setting, "aws", value, "an AWS connection")
+    return _foreign(name, setting, "azure", value, "an Azure connection by identity")
+
+
+def _foreign(name: str, setting: str, kind: str, value: str, what: str) -> Connection:
+    message = f"The setting '{setting}' holds {what}; this version supports only the embedded store."
+    return Connection(name, kind, setting, value, message)
+
+
+def _pairs(text: str) -> Iterator[tuple[str, str]]:
+    for part in text.split(";"):
+        key, equals, value = part.partition("=")
+        if equals:
+            yield key.strip().lower(), value.strip()

@@ -1,0 +1,90 @@
+"""The invocation context: what a function that has a parameter `context` gets."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, Final
+
+#: One for the process, as the model wants it: user threads set `invocation_id` on it.
+_THREAD_LOCAL: Final = threading.local()
+
+
+class TraceContext:
+    """The W3C trace context of whoever caused the invocation; empty texts where there is none."""
+
+    def __init__(self, parent: str, state: str) -> None:
+        self.trace_parent = parent
+        self.trace_state = state
+        self.attributes: dict[str, str] = {}
+
+    @property
+    def Traceparent(self) -> str:
+        """The older name of `trace_parent`."""
+        return self.trace_parent
+
+    @property
+    def Tracestate(self) -> str:
+        """The older name of `trace_state`."""
+        return self.trace_state
+
+    @property
+    def Attributes(self) -> dict[str, str]:
+        """The older name of `attributes`."""
+        return self.attributes
+
+
+class RetryError:
+    """Why the attempt before this one failed."""
+
+    def __init__(self, error: Mapping[str, str]) -> None:
+        self.source = error.get("type", "")
+        self.message = error.get("message", "")
+        self.stack_trace = error.get("traceback", "")
+
+
+class RetryContext:
+    """Which attempt of one delivery this is: `retry_count` is 0 for the first."""
+
+    def __init__(self, retry: Mapping[str, Any]) -> None:
+        self.retry_count: int = retry.get("count", 0)
+        #: -1 means for ever; 0 also where the function has no retry policy.
+        self.max_retry_count: int = retry.get("max", 0)
+        error = retry.get("error")
+        self.exception = RetryError(error) if error else None
+
+
+class Context:
+    """One invocation, from the header of its `invoke` frame. Made in the thread that runs the function."""
+
+    def __init__(self, header: Mapping[str, Any], function_name: str, function_directory: str) -> None:
+        self._header = header
+        self.invocation_id: str = header["invocation"]
+        self.function_name = function_name
+        self.function_directory = function_directory
+        #: Set when the invocation should end early: its time is over, the caller is gone, or the host stops.
+        self.cancelled = threading.Event()
+        self.thread_local_storage = _THREAD_LOCAL
+        _THREAD_LOCAL.invocation_id = self.invocation_id
+
+    @property
+    def fence(self) -> int | None:
+        """The fencing number of the singleton lease that is held for this run; it grows from holder to holder."""
+        return self._header.get("fence")
+
+    @cached_property
+    def trace_context(self) -> TraceContext:
+        """The caller's trace, to be carried on."""
+        trace = self._header.get("trace") or {}
+        return TraceContext(trace.get("parent") or "", trace.get("state") or "")
+
+    @cached_property
+    def retry_context(self) -> RetryContext:
+        """The attempts so far."""
+        return RetryContext(self._header.get("retry") or {})
+
+    @cached_property
+    def metadata(self) -> dict[str, Any]:
+        """What is known of the event beside its content: url and query of a request, path of a file, dequeueCount."""
+        return {**(self._header.get("data") or {}), **(self._header.get("metadata") or {})}

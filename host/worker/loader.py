@@ -1,0 +1,150 @@
+"""Finds a function's script, imports it as ``__app__.FOLDER.FILE``, and picks its entry point."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from .errors import LoadError, describe, user_traceback
+from .signature import examine
+from .values import LoadedFunction
+
+__all__ = ["LoadedFunction", "load", "prepare"]
+
+#: The package that the app's folders are modules of, so that two of them never share a name with a library.
+_NAMESPACE = "__app__"
+
+#: A folder in here counts as if it stood in the app root.
+_FUNCTIONS = "functions"
+
+_PACKAGES = (".python_packages", "lib", "site-packages")
+
+
+def prepare(root: str) -> None:
+    """Make this process the app's: its packages first, its own modules last, and its root to work in."""
+    packages = os.path.join(root, *_PACKAGES)
+    if os.path.isdir(packages) and packages not in sys.path:
+        sys.path.insert(0, packages)
+    if root not in sys.path:
+        # Last, so that an installed package wins over a folder of the same name.
+        sys.path.append(root)
+    os.chdir(root)
+    spec = ModuleSpec(_NAMESPACE, None, is_package=True)
+    spec.submodule_search_locations = [root, os.path.join(root, _FUNCTIONS)]
+    sys.modules[_NAMESPACE] = importlib.util.module_from_spec(spec)
+
+
+def load(function: Mapping[str, Any], root: str) -> LoadedFunction:
+    """Import and check one function (as in a `load` frame). Raises `LoadError`; needs `prepare` once before."""
+    script = os.path.normpath(function["scriptFile"])
+    shown = os.path.relpath(script, root)
+    module = _import(script, root, shown)
+    try:
+        call = _entry_point(module, function["entryPoint"] or "main")
+        return LoadedFunction(function, call, examine(function, call))
+    except LoadError as error:
+        raise LoadError(f"{shown}: {error}", error.traceback) from None
+
+
+def _import(script: str, root: str, shown: str) -> ModuleType:
+    name = _module_name(script, root, shown)
+    importlib.invalidate_caches()
+    try:
+        module = importlib.import_module(name)
+    except SyntaxError as error:
+        raise LoadError(_syntax_message(error, root, shown), user_traceback(error)) from None
+    except ImportError as error:
+        raise LoadError(f"{shown}: {describe(error)}. {_import_hint(error)}", user_traceback(error)) from None
+    except SystemExit as error:
+        raise LoadError(
+            f"{shown} calls sys.exit({error.code!r}) while it is imported. Move what should only run as a script "
+            'under `if __name__ == "__main__":`.',
+            user_traceback(error),
+        ) from None
+    except BaseException as error:
+        raise LoadError(
+            f"{shown} fails while it is imported: {describe(error)}", user_traceback(error)
+        ) from None
+    _check_file(module, script, root, shown)
+    return module
+
+
+def _module_name(script: str, root: str, shown: str) -> str:
+    """``__app__.FOLDER.FILE``; without the last part for ``__init__.py``, which would run twice otherwise."""
+    if not os.path.isfile(script):
+        raise LoadError(f"The script {shown} does not exist. Correct scriptFile in function.json.")
+    path = Path(shown)
+    if path.suffix != ".py":
+        raise LoadError(f"The script {shown} is no Python file (.py). Correct scriptFile in function.json.")
+    if path.is_absolute() or path.parts[0] == os.pardir:
+        raise LoadError(f"The script {script} lies outside of the app, {root}. Move it into the app.")
+    parts = [*path.parts[:-1], path.stem]
+    if parts[0] == _FUNCTIONS and len(parts) > 1:
+        del parts[0]
+    if parts[-1] == "__init__":
+        del parts[-1]
+    if any("." in part for part in parts):
+        raise LoadError(
+            f"The script {shown} cannot be imported: rename the folder or file with a dot in its name."
+        )
+    return ".".join([_NAMESPACE, *parts])
+
+
+def _check_file(module: ModuleType, script: str, root: str, shown: str) -> None:
+    """Of two folders of one name, in the app root and in functions/, only one can be had."""
+    found = module.__file__
+    if found is None or not os.path.samefile(found, script):
+        other = os.path.relpath(found, root) if found else "a folder of the same name"
+        raise LoadError(f"The script {shown} is hidden by {other}. Rename one of the two.")
+
+
+def _syntax_message(error: SyntaxError, root: str, shown: str) -> str:
+    file = os.path.relpath(error.filename, root) if error.filename else shown
+    line = f", line {error.lineno}" if error.lineno else ""
+    code = f": {error.text.strip()}" if error.text else ""
+    return f"{file}{line}: {type(error).__name__}: {error.msg}{code}"
+
+
+def _import_hint(error: ImportError) -> str:
+    package = (error.name or "").partition(".")[0]
+    if package == _NAMESPACE:
+        return "The app has no such module."
+    if isinstance(error, ModuleNotFoundError) and package:
+        return (
+            f"Add the package that brings {package!r} to requirements.txt and install it for the interpreter "
+            f"that runs the app, {sys.executable}."
+        )
+    return "If this concerns an installed package, check its version in requirements.txt."
+
+
+def _entry_point(module: ModuleType, name: str) -> Callable[..., Any]:
+    callables = [
+        key
+        for key, value in vars(module).items()
+        if callable(value)
+        and getattr(value, "__module__", None) == module.__name__
+        and not key.startswith("_")
+    ]
+    if not hasattr(module, name):
+        near = get_close_matches(name, callables, n=1)
+        guess = f" Did you mean {near[0]!r}?" if near else ""
+        there = ", ".join(map(repr, callables)) or "no function at all"
+        raise LoadError(
+            f"there is no entry point {name!r}; the script has {there}.{guess} "
+            "Define it, or set entryPoint in function.json."
+        )
+    call: Any = getattr(module, name)
+    if not callable(call):
+        raise LoadError(
+            f"the entry point {name!r} is of type {type(call).__name__} and cannot be called. Define it with "
+            "`def` or `async def`, or set entryPoint in function.json."
+        )
+    return call  # type: ignore[no-any-return]

@@ -1,0 +1,249 @@
+"""A function's parameters held against its bindings: each refusal says how to mend it."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, get_args, get_origin, get_type_hints
+
+from . import values_azure
+from .errors import LoadError, describe
+from .values_json import split_optional
+from .values_output import takes
+from .values_plain import ALLOWED, decoder, is_chunks, is_file
+
+Binding = Mapping[str, Any]
+
+_CONTEXT = "context"
+_RETURN = "$return"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter and the binding it stands for."""
+
+    binding: Binding
+    #: None when there is none; ``X`` for ``X | None`` and for ``Out[X]``.
+    annotation: Any = None
+    optional: bool = False
+
+    @property
+    def name(self) -> str:
+        return str(self.binding["name"])
+
+    @property
+    def type(self) -> str:
+        return str(self.binding["type"])
+
+    @property
+    def where(self) -> str:
+        """How errors name it."""
+        return f"Parameter {self.name!r} ({self.type})"
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What a function takes and gives, checked."""
+
+    trigger: Parameter
+    inputs: tuple[Parameter, ...]
+    #: The parameters that get an `Out`.
+    outputs: tuple[Parameter, ...]
+    #: The name of the parameter that gets the invocation context.
+    context: str | None
+    #: The annotation of the returned value; None when there is none.
+    returns: Any
+    asynchronous: bool
+
+    @property
+    def needs_stream(self) -> bool:
+        """Whether the trigger value may be handed over while it still arrives."""
+        return is_file(self.trigger.annotation) or is_chunks(self.trigger.annotation)
+
+
+def examine(function: Mapping[str, Any], call: Callable[..., Any]) -> Signature:
+    """Check `call` against the bindings of `function` (as in a `load` frame). Raises `LoadError`."""
+    bindings = {binding["name"]: binding for binding in (function["trigger"], *function["bindings"])}
+    names = _parameters(call)
+    hints = _annotations(call)
+    context = _CONTEXT if _CONTEXT in names and _CONTEXT not in bindings else None
+    returns = hints.get("return")
+    _check_directions(bindings)
+    _check_names(names, bindings, context, returns)
+    if context:
+        _check_context(hints.get(context))
+    found = {name: _parameter(bindings[name], hints.get(name)) for name in names if name != context}
+    others = [parameter for name, parameter in found.items() if name != function["trigger"]["name"]]
+    signature = Signature(
+        trigger=found[function["trigger"]["name"]],
+        inputs=tuple(parameter for parameter in others if not _is_out(parameter.binding)),
+        outputs=tuple(parameter for parameter in others if _is_out(parameter.binding)),
+        context=context,
+        returns=returns,
+        asynchronous=inspect.iscoroutinefunction(call) or inspect.isasyncgenfunction(call),
+    )
+    _check_streams(signature)
+    _check_return(call, signature, bindings.get(_RETURN))
+    return signature
+
+
+def _parameters(call: Callable[..., Any]) -> list[str]:
+    try:
+        parameters = inspect.signature(call).parameters.values()
+    except (TypeError, ValueError) as error:
+        raise LoadError(f"The parameters of the entry point cannot be read: {error}.") from None
+    for parameter in parameters:
+        if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+            raise LoadError(
+                f"Parameter '{parameter}' cannot be used: arguments are passed by name, one for each binding. "
+                "Write out the parameters by name."
+            )
+    return [parameter.name for parameter in parameters]
+
+
+def _annotations(call: Callable[..., Any]) -> dict[str, Any]:
+    target: Any = inspect.unwrap(call)
+    while isinstance(target, functools.partial):
+        target = target.func
+    if not inspect.isroutine(target):
+        target = type(target).__call__
+    try:
+        hints = get_type_hints(target)
+    except Exception as error:
+        raise LoadError(
+            f"The annotations cannot be read: {describe(error)}. Every name in them must exist when the function "
+            "is loaded, so import it outside of TYPE_CHECKING."
+        ) from None
+    return {name: None if hint in (Any, object) else hint for name, hint in hints.items()}
+
+
+def _check_directions(bindings: Mapping[str, Binding]) -> None:
+    for name, binding in bindings.items():
+        if binding["direction"] not in ("in", "out"):
+            raise LoadError(
+                f"Binding {name!r} has the direction {binding['direction']!r}, which Python functions cannot "
+                "have: make it two bindings, one in and one out."
+            )
+    if _RETURN in bindings and not _is_out(bindings[_RETURN]):
+        raise LoadError("Binding '$return' is the function's returned value: set its direction to out.")
+
+
+def _check_names(
+    names: list[str], bindings: Mapping[str, Binding], context: str | None, returns: Any
+) -> None:
+    by_key = _returns_object(returns) and _RETURN not in bindings
+    unbound = [name for name in names if name not in bindings and name != context]
+    if unbound:
+        raise LoadError(
+            f"Parameter {_listed(unbound)} has no binding in function.json{_nearest(unbound[0], bindings)}. "
+            "Add a binding with this name, or remove the parameter."
+        )
+    for name, binding in bindings.items():
+        if name in names or name == _RETURN or (by_key and _is_out(binding)):
+            continue
+        hint = (
+            f"Add `{name}: func.Out[str]`, or return a dict with the key {name!r} and say so with `-> dict`."
+            if _is_out(binding)
+            else f"Add the parameter {name!r}, or change the name in function.json."
+        )
+        raise LoadError(
+            f"Binding {name!r} ({binding['type']}) has no parameter{_nearest(name, names)}. {hint}"
+        )
+
+
+def _returns_object(returns: Any) -> bool:
+    """Whether the annotation promises a dict, whose keys may then stand for outputs."""
+    kind = get_origin(returns) or returns
+    return isinstance(kind, type) and issubclass(kind, Mapping)
+
+
+def _check_context(annotation: Any) -> None:
+    if annotation is not None and getattr(annotation, "__name__", "") != "Context":
+        raise LoadError(
+            "Parameter 'context' is the invocation context: annotate it as func.Context, or not at all."
+        )
+
+
+def _parameter(binding: Binding, hint: Any) -> Parameter:
+    if hint is None:
+        return Parameter(binding)
+    is_out = getattr(get_origin(hint) or hint, "__name__", "") == "Out"
+    if is_out is not _is_out(binding):
+        raise LoadError(
+            f"Parameter {binding['name']!r} stands for a binding of direction {binding['direction']}: "
+            + ("annotate it as func.Out[str], or not at all." if not is_out else "Out is for outputs only.")
+        )
+    return _out_parameter(binding, hint) if is_out else _in_parameter(binding, hint)
+
+
+def _out_parameter(binding: Binding, hint: Any) -> Parameter:
+    arguments = get_args(hint)
+    if len(arguments) != 1:
+        raise LoadError(f"Parameter {binding['name']!r}: say what it takes, such as func.Out[str].")
+    parameter = Parameter(binding, arguments[0])
+    if not takes(parameter.type, arguments[0]):
+        raise LoadError(
+            f"{parameter.where} cannot take {_shown(arguments[0])}. Annotate it as func.Out[str] or func.Out[bytes]."
+        )
+    return parameter
+
+
+def _in_parameter(binding: Binding, hint: Any) -> Parameter:
+    annotation, optional = split_optional(hint)
+    parameter = Parameter(binding, annotation, optional)
+    if values_azure.is_azure(annotation):
+        fits = values_azure.accepts_input(parameter.type, annotation)
+    else:
+        fits = decoder(annotation, parameter.where) is not None
+    if not fits:
+        raise LoadError(f"{parameter.where} cannot be {_shown(hint)}. It can be {ALLOWED}.")
+    return parameter
+
+
+def _check_streams(signature: Signature) -> None:
+    for parameter in (signature.trigger, *signature.inputs):
+        if is_chunks(parameter.annotation) and not signature.asynchronous:
+            raise LoadError(
+                f"{parameter.where}: only an async function can read an AsyncIterator. Use `async def`, or "
+                "annotate it as BinaryIO."
+            )
+    if is_file(signature.trigger.annotation) and signature.asynchronous:
+        raise LoadError(
+            f"{signature.trigger.where}: reading a file would block all other async functions. Annotate it as "
+            "AsyncIterator[bytes], or use a plain `def`."
+        )
+
+
+def _check_return(call: Callable[..., Any], signature: Signature, binding: Binding | None) -> None:
+    target = binding["type"] if binding else "http" if signature.trigger.type == "httpTrigger" else ""
+    lazy = inspect.isasyncgenfunction(call) or (inspect.isgeneratorfunction(call) and target != "queue")
+    if lazy and target != "http":
+        raise LoadError(
+            "The entry point has a yield, so calling it would run nothing. Only an HTTP response can be "
+            "streamed like this; return a value instead."
+        )
+    if binding and signature.returns is not None and not takes(target, signature.returns):
+        raise LoadError(
+            f"The returned value goes to a binding of type {target}, which cannot take "
+            f"{_shown(signature.returns)}. Change the annotation, or remove the binding '$return'."
+        )
+
+
+def _is_out(binding: Binding) -> bool:
+    return bool(binding["direction"] == "out")
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(map(repr, names))
+
+
+def _nearest(name: str, candidates: Any) -> str:
+    near = get_close_matches(name, list(candidates), n=1)
+    return f" (there is {near[0]!r})" if near else ""
+
+
+def _shown(annotation: Any) -> str:
+    return annotation.__name__ if type(annotation) is type else str(annotation).removeprefix("typing.")

@@ -1,0 +1,107 @@
+"""A loaded function: from an `invoke` frame to its arguments, and from what it gives to a `result` frame.
+
+All that can be decided when the function is loaded is decided then, so that an invocation only runs the few
+small functions that were picked for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from . import values_azure
+from .context import Context
+from .signature import Parameter, Signature
+from .values_json import dump
+from .values_output import NOTHING, Out, Result
+from .values_plain import decoder, text_decoder
+from .values_result import Results
+
+#: Turns kind and content of an input into an argument.
+Read = Callable[[Mapping[str, Any], str, bytes], Any]
+
+#: Without an annotation these give the rich value of azure.functions.
+_RICH = ("httpTrigger", "queueTrigger", "blobTrigger", "timerTrigger", "blob")
+
+
+class LoadedFunction:
+    """One function, checked and ready to be called."""
+
+    def __init__(self, function: Mapping[str, Any], call: Callable[..., Any], signature: Signature) -> None:
+        self.name: str = function["name"]
+        self.directory: str = function["directory"]
+        #: The user's own callable: takes `arguments` by keyword.
+        self.call = call
+        #: It must be called on the loop; what comes back may be a coroutine or an async generator.
+        self.asynchronous = signature.asynchronous
+        #: The trigger value may be handed over while it arrives; otherwise it must be collected first.
+        self.needs_stream = signature.needs_stream
+        #: The name of the parameter that gets the `Context`; None when there is none.
+        self.context_parameter = signature.context
+        self._trigger = signature.trigger.name
+        self._read_trigger = _trigger_reader(signature.trigger)
+        self._inputs = [(parameter.name, _input_reader(parameter)) for parameter in signature.inputs]
+        self._outs = [parameter.name for parameter in signature.outputs]
+        self._results = Results(function, self._outs, signature.returns)
+
+    def arguments(
+        self, header: Mapping[str, Any], content: Any, inputs: Sequence[bytes] = ()
+    ) -> dict[str, Any]:
+        """All arguments for one call, by parameter. Raises `BindError`. To be called in the function's thread.
+
+        `header` is that of the `invoke` frame, `inputs` are the values of its ``inputs``. `content` is the trigger
+        value: bytes, or with `needs_stream` a binary file (an async iterable where `asynchronous`).
+        """
+        arguments = {self._trigger: self._read_trigger(header, content)}
+        if self._inputs:
+            self._add_inputs(arguments, header, inputs)
+        for name in self._outs:
+            arguments[name] = Out()
+        if self.context_parameter:
+            arguments[self.context_parameter] = Context(header, self.name, self.directory)
+        return arguments
+
+    def results(self, arguments: Mapping[str, Any], returned: Any) -> Result:
+        """What the call gave, encoded. Raises `BindError` for a value that its binding does not take."""
+        if returned is None and not self._outs:
+            return NOTHING
+        return self._results.encode(arguments, returned)
+
+    def _add_inputs(
+        self, arguments: dict[str, Any], header: Mapping[str, Any], contents: Sequence[bytes]
+    ) -> None:
+        entries = zip(header.get("inputs") or (), contents, strict=True)
+        given = {entry["name"]: (entry["kind"], content) for entry, content in entries}
+        for name, read in self._inputs:
+            kind, content = given.get(name, ("none", b""))
+            arguments[name] = None if kind == "none" else read(header, kind, content)
+
+
+def _trigger_reader(parameter: Parameter) -> values_azure.Build:
+    annotation = parameter.annotation
+    if values_azure.is_azure(annotation) or (annotation is None and parameter.type in _RICH):
+        return values_azure.builder(parameter.type, parameter.where)
+    if annotation is None:
+        annotation = bytes if _is_binary(parameter) or parameter.type == "fileTrigger" else str
+    decode = decoder(annotation, parameter.where, optional=parameter.optional)
+    assert decode is not None, "the signature was checked"
+    if parameter.type == "timerTrigger":
+        return lambda header, content: decode(dump(header["data"], parameter.where))
+    return lambda header, content: decode(content)
+
+
+def _input_reader(parameter: Parameter) -> Read:
+    annotation = parameter.annotation
+    if values_azure.is_azure(annotation) or (annotation is None and parameter.type in _RICH):
+        build = values_azure.builder(parameter.type, parameter.where)
+        return lambda header, kind, content: build(header, content)
+    if annotation is None:
+        decode_text = text_decoder(parameter.where)
+        return lambda header, kind, content: content if kind == "bytes" else decode_text(content)
+    decode = decoder(annotation, parameter.where, optional=parameter.optional)
+    assert decode is not None, "the signature was checked"
+    return lambda header, kind, content: decode(content)
+
+
+def _is_binary(parameter: Parameter) -> bool:
+    return parameter.binding.get("dataType") in ("binary", "stream")

@@ -1,0 +1,140 @@
+"""What a function gives, returned or set on an `Out`, turned into what a `result` frame carries."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence
+from types import NoneType, UnionType
+from typing import Any, Generic, NamedTuple, NoReturn, TypeVar, Union, get_args, get_origin
+
+from .errors import BindError
+from .values_azure import accepts_output, is_azure, is_instance
+from .values_json import dump, is_json_type
+
+T = TypeVar("T")
+
+#: Kind (text, bytes or json) and content.
+Encoded = tuple[str, bytes]
+Encode = Callable[[Any, str], Encoded]
+
+
+class Result(NamedTuple):
+    """What an invocation gave, as the `result` frame says it."""
+
+    kind: str
+    data: dict[str, Any] | None = None
+    body: bytes = b""
+    #: Name, kind and content of each output that was given a value.
+    outputs: Sequence[tuple[str, str, bytes]] = ()
+    #: The chunks of a body that is still to be made, when `kind` is ``stream``.
+    stream: Iterator[bytes] | AsyncIterator[bytes] | None = None
+
+
+NOTHING = Result("none")
+
+
+class Out(Generic[T]):
+    """What a function sets an output on; usable wherever `azure.functions.Out` is."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self) -> None:
+        self._value: T | None = None
+
+    def set(self, val: T) -> None:
+        """Give the output this value; the last one counts, and None means no output."""
+        self._value = val
+
+    def get(self) -> T | None:
+        """The value that was set."""
+        return self._value
+
+
+def takes(binding_type: str, annotation: Any) -> bool:
+    """Whether an output of that type can be given values of the annotated type."""
+    if get_origin(annotation) in (Union, UnionType):
+        members = [member for member in get_args(annotation) if member is not NoneType]
+        return all(takes(binding_type, member) for member in members)
+    if is_azure(annotation):
+        return accepts_output(binding_type, annotation)
+    kind = get_origin(annotation) or annotation
+    if not isinstance(kind, type):
+        return False
+    if kind in (str, bytes, bytearray, Any, object) or is_json_type(kind):
+        return True
+    if binding_type == "http":
+        return kind in (Iterable, AsyncIterable) or issubclass(kind, (Iterator, AsyncIterator))
+    if binding_type == "queue":
+        return issubclass(kind, Iterable)
+    if binding_type == "blob":
+        return callable(getattr(kind, "read", None))
+    return kind in (int, float, bool)
+
+
+def encoder(binding_type: str) -> Encode:
+    """What encodes values for an output of that type (other than http). Raises `BindError` when called."""
+    return {"queue": _to_queue, "blob": _to_blob}.get(binding_type, to_any)
+
+
+def to_any(value: Any, where: str) -> Encoded:
+    """Text, bytes, or JSON for all else that has such a form."""
+    encoded = content(value, where)
+    if encoded is None and isinstance(value, (int, float)):
+        encoded = "json", dump(value, where)
+    return encoded or refuse(value, where, "text, bytes, a number, or what JSON can hold")
+
+
+def content(value: Any, where: str) -> Encoded | None:
+    """What every output takes; None for other values."""
+    if isinstance(value, str):
+        return "text", utf8(value, where)
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return "bytes", bytes(value)
+    if is_json_type(type(value)):
+        return "json", dump(value, where)
+    return None
+
+
+def _to_queue(value: Any, where: str) -> Encoded:
+    if isinstance(value, list):
+        return "json", dump([_queue_item(item, where) for item in value], where)
+    encoded = content(value, where)
+    if encoded is not None:
+        return encoded
+    if is_instance(value, "QueueMessage"):
+        # As bytes it is one message, whatever its text looks like.
+        return "bytes", value.get_body()
+    if isinstance(value, Iterable):
+        return _to_queue(list(value), where)
+    return refuse(value, where, "text, bytes, func.QueueMessage, a dict, or a list of them")
+
+
+def _queue_item(item: Any, where: str) -> Any:
+    if is_instance(item, "QueueMessage"):
+        try:
+            return item.get_body().decode()
+        except UnicodeDecodeError:
+            raise BindError(
+                f"{where} was given a list with a binary message; only a single message can be binary."
+            ) from None
+    if isinstance(item, str) or is_json_type(type(item)):
+        return item
+    return refuse(item, f"{where}, in a list of messages,", "text, func.QueueMessage or a dict")
+
+
+def _to_blob(value: Any, where: str) -> Encoded:
+    read = getattr(value, "read", None)
+    value = read() if callable(read) else value
+    return content(value, where) or refuse(value, where, "text, bytes, a dict or a list, or an open file")
+
+
+def utf8(text: str, where: str) -> bytes:
+    """`text` in UTF-8. Raises `BindError` for half a surrogate pair."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise BindError(f"{where} was given text that is no valid Unicode: {error}.") from None
+
+
+def refuse(value: Any, where: str, wanted: str) -> NoReturn:
+    """Raise the `BindError` for a value that an output does not take."""
+    raise BindError(f"{where} takes {wanted}, not a value of type {type(value).__name__}.")

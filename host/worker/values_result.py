@@ -1,0 +1,83 @@
+"""Where the values of one function go: to its outputs, to the HTTP caller, or to whoever runs it by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .errors import BindError
+from .values_http import media_type, respond
+from .values_output import NOTHING, Result, encoder, to_any
+
+_RETURN = "$return"
+
+#: Their returned value needs no binding: it is the result that `funchost run` shows.
+_IMPLICIT = ("manualTrigger", "fileTrigger")
+
+
+class Results:
+    """Encodes what the calls of one function give; `outs` are its parameters that got an `Out`."""
+
+    def __init__(self, function: Mapping[str, Any], outs: list[str], returns: Any) -> None:
+        trigger = function["trigger"]["type"]
+        types = {item["name"]: item["type"] for item in function["bindings"] if item["direction"] == "out"}
+        self._outs = outs
+        self._names = types.keys()
+        self._where = {name: f"Output {name!r} ({kind})" for name, kind in types.items()}
+        self._encoders = {name: encoder(kind) for name, kind in types.items() if kind != "http"}
+        #: The output that is the HTTP response.
+        self._response = next((name for name, kind in types.items() if kind == "http"), None)
+        self._answers = trigger == "httpTrigger" or self._response is not None
+        self._implicit = trigger in _IMPLICIT
+        self._media_type = media_type(returns)
+        #: The returned value is the response, and there is nothing else to see to.
+        self._only_answers = (
+            self._answers and not outs and not types.keys() - {_RETURN} and not self._encoders
+        )
+
+    def encode(self, arguments: Mapping[str, Any], returned: Any) -> Result:
+        """The result of one call. Raises `BindError` for a value that its binding does not take."""
+        if self._only_answers:
+            return self._respond(returned)
+        values = self._values(arguments, returned)
+        outputs = [
+            (name, *encode(values[name], self._where[name]))
+            for name, encode in self._encoders.items()
+            if name in values
+        ]
+        result = self._result(values, outputs, returned)
+        return result._replace(outputs=outputs) if outputs else result
+
+    def _values(self, arguments: Mapping[str, Any], returned: Any) -> dict[str, Any]:
+        """By output, all values that were given. Without a `$return`, keys of a returned dict name outputs."""
+        values = {name: arguments[name].get() for name in self._outs}
+        if _RETURN in self._names:
+            values[_RETURN] = returned
+        elif isinstance(returned, Mapping):
+            values.update((name, returned[name]) for name in self._names if name in returned)
+        return {name: value for name, value in values.items() if value is not None}
+
+    def _result(self, values: dict[str, Any], outputs: list[tuple[str, str, bytes]], returned: Any) -> Result:
+        """What whoever waits for the call is told."""
+        if self._response in values:
+            return self._respond(values[self._response])
+        if returned is None:
+            return NOTHING
+        if _RETURN in self._names:
+            # What goes to a queue or blob is the caller's answer as well, as the .NET host has it.
+            _, kind, body = next(output for output in outputs if output[0] == _RETURN)
+            return Result(kind, None, body) if self._answers else NOTHING
+        if self._answers:
+            return self._respond(returned)
+        if isinstance(returned, Mapping) and not self._names.isdisjoint(returned):
+            return NOTHING
+        if self._implicit:
+            kind, body = to_any(returned, "The result")
+            return Result(kind, None, body)
+        raise BindError(
+            f"The function returned a value of type {type(returned).__name__}, but function.json has no output "
+            "'$return' for it. Add one, or return nothing."
+        )
+
+    def _respond(self, value: Any) -> Result:
+        return respond(value, self._where.get(self._response or "", "The HTTP response"), self._media_type)

@@ -1,0 +1,118 @@
+"""`funchost init` and `funchost new`: what they write, and what they refuse."""
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from funchost.bindings.errors import ConfigurationError
+from funchost.host.scaffold import init_app, new_function
+from funchost.triggers import fields
+
+KINDS = ["http", "queue", "timer", "blob", "file", "manual"]
+
+
+def read_bindings(root: Path, name: str) -> list[dict[str, str]]:
+    bindings: list[dict[str, str]] = json.loads((root / name / "function.json").read_text())["bindings"]
+    return bindings
+
+
+def test_init_makes_the_files_of_an_app(tmp_path: Path) -> None:
+    made = init_app(tmp_path / "new" / "app")
+
+    names = [".funcignore", ".gitignore", "host.json", "local.settings.json", "requirements.txt"]
+    assert sorted(path.name for path in made) == names
+    assert json.loads((tmp_path / "new/app/host.json").read_text()) == {"version": "2.0"}
+    assert json.loads((tmp_path / "new/app/local.settings.json").read_text())["IsEncrypted"] is False
+    assert ".funchost/" in (tmp_path / "new/app/.gitignore").read_text().splitlines()
+
+
+def test_init_keeps_what_is_already_there(tmp_path: Path) -> None:
+    (tmp_path / "host.json").write_text("mine")
+
+    made = init_app(tmp_path)
+
+    assert tmp_path / "host.json" not in made
+    assert (tmp_path / "host.json").read_text() == "mine"
+    assert init_app(tmp_path) == []
+
+
+def test_init_refuses_a_file(tmp_path: Path) -> None:
+    (tmp_path / "app").write_text("")
+
+    with pytest.raises(ConfigurationError, match="is a file"):
+        init_app(tmp_path / "app")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_new_function_has_one_trigger_with_known_fields(tmp_path: Path, kind: str) -> None:
+    made = new_function(tmp_path, "hello", kind)
+
+    assert made == [tmp_path / "hello/function.json", tmp_path / "hello/__init__.py"]
+    [trigger] = [entry for entry in read_bindings(tmp_path, "hello") if entry["direction"] == "in"]
+    assert trigger["type"] == f"{kind}Trigger"
+    own = {key: value for key, value in trigger.items() if key not in ("type", "direction", "name")}
+    msgspec.convert(own, getattr(fields, f"{kind.title()}TriggerFields"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_code_of_a_new_function_takes_what_its_bindings_give(tmp_path: Path, kind: str) -> None:
+    new_function(tmp_path, "hello", kind)
+
+    module = ast.parse((tmp_path / "hello/__init__.py").read_text())
+    [main] = [node for node in module.body if isinstance(node, ast.FunctionDef)]
+    names = {entry["name"] for entry in read_bindings(tmp_path, "hello")} - {"$return"}
+    assert main.name == "main"
+    assert {argument.arg for argument in main.args.args} == names
+
+
+@pytest.mark.parametrize("name", ["a", "My_Work--Item", "z" * 128, "x_", "a" * 50 + "-b"])
+def test_the_queue_of_a_new_function_has_a_name_that_queues_take(tmp_path: Path, name: str) -> None:
+    new_function(tmp_path, name, "queue")
+
+    queue = read_bindings(tmp_path, name)[0]["queueName"]
+    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", queue)
+    assert 3 <= len(queue) <= 63
+
+
+def test_a_new_function_goes_into_functions_where_there_is_such_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "functions").mkdir()
+
+    new_function(tmp_path, "hello", "http")
+
+    assert (tmp_path / "functions/hello/function.json").is_file()
+    assert not (tmp_path / "hello").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["", "1st", "-x", "a b", "../up", "a/b", "ü", "x\n", "y" * 129, "host", "Host"]
+)
+def test_a_bad_name_is_refused_and_nothing_is_written(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigurationError, match="not a valid function name"):
+        new_function(tmp_path, name, "http")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["administrators", "Runtime-info"])
+def test_an_http_function_keeps_off_the_urls_of_the_host(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigurationError, match="admin or runtime"):
+        new_function(tmp_path, name, "http")
+
+    assert new_function(tmp_path, name, "queue")
+
+
+@pytest.mark.parametrize("place", ["Hello", "functions/Hello"])
+def test_a_name_that_is_taken_is_refused_in_any_case(tmp_path: Path, place: str) -> None:
+    (tmp_path / place).mkdir(parents=True)
+
+    with pytest.raises(ConfigurationError, match="already there"):
+        new_function(tmp_path, "hello", "http")
+
+
+def test_an_unknown_trigger_is_refused_with_those_there_are(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"'event'.* http, queue, timer, blob, file, manual"):
+        new_function(tmp_path, "hello", "event")

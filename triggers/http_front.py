@@ -1,0 +1,324 @@
+"""The HTTP front: one server for all HTTP functions, and the order in which a request is checked.
+
+Admin paths first (they must answer while the host starts), then: host available (503), home page, throttle (429),
+route (404), authorization (401), disabled (404), execute.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, cast
+
+from aiohttp.web import BaseRequest, StreamResponse
+from multidict import istr
+
+from ..bindings.errors import ConfigurationError
+from .base import Deliver, Outcome
+from .cors import Cors
+from .http_request import SMALL_BODY, BodyError, RequestBody, http_event, parse_query, printable, read_small
+from .http_response import FAILED, TEXT, Headers, Reply, ResponseError, checked_headers, render
+from .http_server import Connection, HttpServer, WholeResponse, discard, send_stream, with_headers
+from .routes import Route, Router, split_path
+from .throttle import Throttle
+
+log = logging.getLogger(__name__)
+
+AdminHandler = Callable[[BaseRequest], Awaitable[StreamResponse]]
+#: Whether a key (or none) opens a function that asks for a level.
+Authorize = Callable[[str | None, str, str], bool]
+
+#: Ready for lookup, since every request asks for it.
+_KEY = istr("x-functions-key")
+
+_HOME = (
+    b"<!doctype html><html lang=en><meta charset=utf-8><title>funchost</title>"
+    b"<h1>funchost is running</h1><p>Functions answer at their own addresses.</p></html>"
+)
+HOME = Reply(200, (("Content-Type", "text/html; charset=utf-8"),), _HOME)
+NO_HOME = Reply(204)
+NOT_RUNNING = Reply(503, (TEXT,), b"Function host is not running.")
+THROTTLED = Reply(429, (("X-FUNCTION-SCALEOUT", "1"),))
+NOT_FOUND = Reply(404)
+UNAUTHORIZED = Reply(401)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpOptions:
+    """What host.json, settings and the command line say about HTTP."""
+
+    route_prefix: str = "api"
+    #: Requests running and waiting together; -1 is no bound.
+    max_outstanding_requests: int = -1
+    #: Requests running at a time; -1 is no bound.
+    max_concurrent_requests: int = -1
+    #: Bytes of a request's body.
+    body_limit: int = 104_857_600
+    custom_headers: Mapping[str, str] = field(default_factory=dict)
+    home_page: bool = True
+    #: First segments of paths that go to the admin handler.
+    admin_prefixes: frozenset[str] = frozenset({"admin", "runtime"})
+    cors: Cors | None = None
+    #: Seconds that a request waits for a host that is starting.
+    ready_timeout: float = 30.0
+
+    def full_route(self, route: str) -> str:
+        """A function's route with the prefix, without slashes at its ends."""
+        return "/".join(part for part in (self.route_prefix.strip("/"), route.strip().strip("/")) if part)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Endpoint:
+    """A function as the front knows it."""
+
+    #: Prefix included.
+    route: Route
+    auth_level: str
+    deliver: Deliver
+    disabled: bool = False
+    #: Whether returning nothing is an error, since ``$return`` is the response.
+    must_return: bool = False
+    #: Whether its bindings use expressions, so that metadata is needed.
+    with_metadata: bool = False
+    #: Requests that are in it now.
+    running: int = 0
+    _idle: asyncio.Event | None = None
+
+    def left(self) -> None:
+        """A request is over."""
+        self.running -= 1
+        if self._idle is not None and not self.running:
+            self._idle.set()
+
+    async def drained(self) -> None:
+        """Return once no request is in it."""
+        while self.running:
+            self._idle = asyncio.Event()
+            await self._idle.wait()
+
+
+class _Call(NamedTuple):
+    """A request on its way through the checks."""
+
+    request: BaseRequest
+    #: Path and query as they were sent.
+    target: str
+    query: dict[str, str]
+    match: tuple[Route, dict[str, str]] | None
+
+
+class HttpFront:
+    """Answers requests by the functions registered with it."""
+
+    def __init__(self, options: HttpOptions, *, authorize: Authorize, admin: AdminHandler) -> None:
+        """Raises `ConfigurationError` for custom headers that cannot be sent."""
+        self.options = options
+        self._authorize = authorize
+        self._admin = admin
+        self._endpoints: dict[str, Endpoint] = {}
+        self._router: Router | None = None
+        self._ready = asyncio.Event()
+        self._custom = _custom_headers(options.custom_headers)
+        self._decorates = options.cors is not None or bool(self._custom)
+        self._throttle = _throttle(options)
+        self._server: HttpServer | None = None
+        self._sockets: asyncio.Server | None = None
+        self._stopping = False
+
+    def register(self, endpoint: Endpoint) -> None:
+        """Serve a function, in place of what was registered under its name."""
+        self._endpoints[endpoint.route.function] = endpoint
+        self._router = None
+
+    def unregister(self, endpoint: Endpoint) -> None:
+        """Serve it no longer; nothing happens when another has taken its place."""
+        if self._endpoints.get(endpoint.route.function) is endpoint:
+            del self._endpoints[endpoint.route.function]
+            self._router = None
+
+    def set_ready(self, ready: bool) -> None:
+        """Say whether functions can run; until then requests wait."""
+        if ready:
+            self._ready.set()
+        else:
+            self._ready.clear()
+
+    async def start(self, address: str, port: int) -> int:
+        """Listen, and return the port (0 takes any free one). Raises `OSError` when it cannot be had."""
+        server = HttpServer(self._answer)
+        loop = asyncio.get_running_loop()
+        self._sockets = await loop.create_server(server, address, port, backlog=1024)
+        self._server = server
+        return int(self._sockets.sockets[0].getsockname()[1])
+
+    async def stop(self, grace: float) -> None:
+        """Accept nothing more, let running requests finish for `grace` seconds, then break them off."""
+        if self._sockets is None or self._server is None:
+            return
+        self._stopping = True
+        self._sockets.close()
+        # Idle connections end here, busy ones after the request they are at.
+        self._server.pre_shutdown()
+        try:
+            await asyncio.wait_for(self._server.shutdown(grace), grace)
+        except TimeoutError:
+            log.warning("HTTP requests that still ran at the end of the drain time were broken off.")
+            await self._server.shutdown(0.1)
+        self._sockets = self._server = None
+
+    async def _answer(self, request: BaseRequest) -> StreamResponse:
+        """Answer one request; what aiohttp calls."""
+        cors = self.options.cors
+        if cors is not None and (reply := cors.preflight(request.method, request.headers)):
+            return self._whole(request, reply)
+        target = request.raw_path
+        path, _, query = target.partition("?")
+        match = self._current_router().match_exact(request.method, path)
+        segments = [] if match is not None else split_path(path)
+        if segments and segments[0].lower() in self.options.admin_prefixes:
+            return self._decorated(request, await self._admin(request))
+        if not self._ready.is_set() and not await self._becomes_ready():
+            return self._whole(request, NOT_RUNNING)
+        match = match or self._current_router().match_segments(request.method, segments)
+        if match is None and not segments and request.method in ("GET", "HEAD"):
+            return self._whole(request, HOME if self.options.home_page else NO_HOME)
+        call = _Call(request, target, parse_query(query), match)
+        if self._throttle is None:
+            return await self._execute(call)
+        response = await self._throttle.run(lambda: self._execute(call))
+        return response or self._whole(request, THROTTLED)
+
+    def _current_router(self) -> Router:
+        """Built anew after the last of a row of registrations, not after each."""
+        if self._router is None:
+            self._router = Router.build(endpoint.route for endpoint in self._endpoints.values())
+        return self._router
+
+    async def _becomes_ready(self) -> bool:
+        try:
+            await asyncio.wait_for(self._ready.wait(), self.options.ready_timeout)
+        except TimeoutError:
+            return False
+        return True
+
+    async def _execute(self, call: _Call) -> StreamResponse:
+        if call.match is None:
+            return self._whole(call.request, NOT_FOUND)
+        route, params = call.match
+        endpoint = self._endpoints.get(route.function)
+        refusal = NOT_FOUND if endpoint is None else self._refusal(call, endpoint)
+        if endpoint is None or refusal is not None:
+            return self._whole(call.request, refusal or NOT_FOUND)
+        endpoint.running += 1
+        try:
+            return await self._run(call, endpoint, params)
+        except BodyError as error:
+            return self._whole(call.request, Reply(error.status, close=True))
+        finally:
+            cast(Connection, call.request.protocol).unwatch()
+            endpoint.left()
+
+    def _refusal(self, call: _Call, endpoint: Endpoint) -> Reply | None:
+        """Why the caller may not run this function, or None when it may."""
+        if endpoint.auth_level == "anonymous" and not endpoint.disabled:
+            return None
+        function = endpoint.route.function
+        key = call.request.headers.get(_KEY) or call.query.get("code")
+        if endpoint.auth_level != "anonymous" and not self._authorize(key, endpoint.auth_level, function):
+            return UNAUTHORIZED
+        # A disabled function is there for who shows the master key, and for nobody else.
+        master = key is not None and self._authorize(key, "admin", function)
+        return NOT_FOUND if endpoint.disabled and not master else None
+
+    async def _run(self, call: _Call, endpoint: Endpoint, params: dict[str, str]) -> StreamResponse:
+        """Run the function. Raises `BodyError` when the request's body is refused, also on the way."""
+        request = call.request
+        body = await self._body(request) if request.body_exists else b""
+        event = http_event(
+            request,
+            url=printable(f"{request.scheme}://{request.host}{call.target}"),
+            query=call.query,
+            params=params,
+            body=body,
+            with_metadata=endpoint.with_metadata,
+        )
+        event.cancelled = cast(Connection, request.protocol).watch
+        outcome = await endpoint.deliver(event)
+        if isinstance(body, RequestBody) and body.error is not None:
+            await discard(outcome.body)
+            raise body.error
+        reply = _rendered(endpoint, outcome)
+        if not isinstance(reply.body, bytes):
+            return await send_stream(request, self._dressed(request, reply), reply.body)
+        if reply is FAILED:
+            await discard(outcome.body)
+        return self._whole(request, reply)
+
+    async def _body(self, request: BaseRequest) -> bytes | RequestBody:
+        """The request's body: read when it is small, else to be read as the function asks for it."""
+        length = request.content_length
+        if length is not None and length > self.options.body_limit:
+            raise BodyError(413)
+        if request.headers.get("Expect", "").lower() == "100-continue":
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            # That was no part of the response.
+            request.writer.output_size = 0
+        if length is not None and length <= SMALL_BODY:
+            return await read_small(request.content)
+        return RequestBody(request.content, self.options.body_limit)
+
+    def _whole(self, request: BaseRequest, reply: Reply) -> StreamResponse:
+        return WholeResponse(self._dressed(request, reply))
+
+    def _dressed(self, request: BaseRequest, reply: Reply) -> Reply:
+        """The reply with what every response gets: CORS and custom headers, and the end of the connection."""
+        if self._decorates:
+            reply = with_headers(reply, self._cors_headers(request), self._custom)
+        if self._stopping or (request.body_exists and _waits_to_continue(request)):
+            reply = Reply(reply.status, reply.headers, reply.body, close=True)
+        return reply
+
+    def _decorated(self, request: BaseRequest, response: StreamResponse) -> StreamResponse:
+        """The admin handler's response, with the headers that every response gets."""
+        if self._decorates and not response.prepared:
+            response.headers.update(self._cors_headers(request))
+            for name, value in self._custom:
+                response.headers.setdefault(name, value)
+        return response
+
+    def _cors_headers(self, request: BaseRequest) -> Headers:
+        cors = self.options.cors
+        return cors.headers(request.headers.get("Origin")) if cors is not None else ()
+
+
+def _waits_to_continue(request: BaseRequest) -> bool:
+    """Whether the client may or may not send a body it announced: the connection cannot be used again."""
+    return "Expect" in request.headers and not request.content.is_eof()
+
+
+def _rendered(endpoint: Endpoint, outcome: Outcome) -> Reply:
+    try:
+        return render(outcome, must_return=endpoint.must_return)
+    except ResponseError as error:
+        log.error("The response of function '%s' cannot be sent: %s", endpoint.route.function, error)
+        return FAILED
+
+
+def _custom_headers(headers: Mapping[str, str]) -> Headers:
+    try:
+        return checked_headers(headers.items())
+    except ResponseError as error:
+        raise ConfigurationError(
+            str(error).replace("The response", "The list of custom headers"),
+            file="host.json",
+            key="extensions.http.customHeaders",
+        ) from None
+
+
+def _throttle(options: HttpOptions) -> Throttle | None:
+    bounds = options.max_outstanding_requests, options.max_concurrent_requests
+    if bounds == (-1, -1):
+        return None
+    return Throttle(outstanding=bounds[0], concurrent=bounds[1])

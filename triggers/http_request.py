@@ -1,0 +1,139 @@
+"""A request as an event: what the function is told, and its body, whole or as a stream."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+from aiohttp import StreamReader
+from multidict import istr
+
+from ..bindings.expressions import payload_metadata
+from .base import TriggerEvent
+
+if TYPE_CHECKING:
+    from aiohttp.web import BaseRequest
+
+#: Bodies up to this many bytes are read before the function starts.
+SMALL_BODY = 64 * 1024
+#: Ready for lookup, since every request asks for them.
+_TRACEPARENT, _TRACESTATE = istr("traceparent"), istr("tracestate")
+
+
+class BodyError(Exception):
+    """The request's body cannot be taken; `status` tells the caller why."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"The request's body was refused with {status}.")
+        self.status = status
+
+
+class RequestBody:
+    """A large body, piece by piece as it is asked for: what is not read yet waits in the caller's socket."""
+
+    def __init__(self, content: StreamReader, limit: int) -> None:
+        self._content = content
+        self._left = limit
+        #: What went wrong while it was read, if anything.
+        self.error: BodyError | None = None
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self.error is not None:
+            raise self.error
+        chunk = await read_some(self._content, self._fail)
+        self._left -= len(chunk)
+        if self._left < 0:
+            raise self._fail(413)
+        if not chunk:
+            raise StopAsyncIteration
+        return chunk
+
+    def _fail(self, status: int) -> BodyError:
+        self.error = BodyError(status)
+        return self.error
+
+
+async def read_some(content: StreamReader, fail: type[BodyError] | Any = BodyError) -> bytes:
+    """What has come of a body, waiting for more if need be; empty at its end.
+
+    Raises what `fail` makes of 400 when the body is malformed or breaks off.
+    """
+    try:
+        return await content.readany()
+    except Exception as error:
+        raise fail(400) from error
+
+
+async def read_small(content: StreamReader) -> bytes:
+    """A whole body; raises `BodyError` when it breaks off."""
+    body = await read_some(content)
+    while not content.at_eof():
+        body += await read_some(content)
+    return body
+
+
+def printable(text: str) -> str:
+    """The text with bytes that are no UTF-8 replaced, so that it can be passed on as JSON."""
+    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def parse_query(query: str) -> dict[str, str]:
+    """Query parameters: a repeated one is joined with commas, an empty one left out."""
+    if not query:
+        return {}
+    values: dict[str, str] = {}
+    for name, value in parse_qsl(printable(query)):
+        values[name] = f"{values[name]},{value}" if name in values else value
+    return values
+
+
+def http_event(
+    request: BaseRequest,
+    *,
+    url: str,
+    query: dict[str, str],
+    params: dict[str, str],
+    body: bytes | RequestBody,
+    with_metadata: bool,
+) -> TriggerEvent:
+    """The event for a request; metadata is only worked out for functions whose bindings use it."""
+    headers = [
+        [name.lower(), value if value.isascii() else printable(value)]
+        for name, value in request.headers.items()
+    ]
+    data = {"method": request.method, "url": url, "headers": headers, "query": query, "params": params}
+    return TriggerEvent(
+        kind="http",
+        body=body,
+        data=data,
+        metadata=_metadata(headers, query, params, body) if with_metadata else {},
+        reason="This function was called over HTTP.",
+        traceparent=request.headers.get(_TRACEPARENT),
+        tracestate=request.headers.get(_TRACESTATE),
+        repeatable=False,
+    )
+
+
+def _metadata(
+    headers: Iterable[list[str]], query: dict[str, str], params: dict[str, str], body: bytes | RequestBody
+) -> dict[str, Any]:
+    """What expressions see: the body's properties, over them the query's, over them the route's."""
+    visible = {name: value for name, value in query.items() if name.lower() != "code"}
+    found: dict[str, Any] = payload_metadata(body) if isinstance(body, bytes) else {}
+    for layer in (visible, params):
+        _override(found, layer)
+    found["query"] = visible
+    found["headers"] = {name: value for name, value in headers}
+    return found
+
+
+def _override(found: dict[str, Any], layer: dict[str, str]) -> None:
+    """Put a layer over what is there; names are compared without case, as expressions look them up."""
+    taken = {name.lower() for name in layer}
+    for name in [name for name in found if name.lower() in taken]:
+        del found[name]
+    found.update(layer)

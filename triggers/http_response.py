@@ -1,0 +1,214 @@
+"""An outcome as an HTTP response: the rules of functions-semantics 8.7, without a socket in sight.
+
+One deviation on purpose: Azure parses a plain text that looks like JSON and writes it back indented. Here text
+is sent exactly as the function returned it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from ..bindings.errors import BindingError
+from .base import Outcome, Status
+
+TEXT = ("Content-Type", "text/plain; charset=utf-8")
+JSON = ("Content-Type", "application/json")
+BINARY = ("Content-Type", "application/octet-stream")
+
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(r"[\t\x20-\x7e]*")
+#: What says where a message ends and what becomes of the connection: the host's business alone.
+_FRAMING = frozenset(
+    {"connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade", "trailer"}
+)
+
+Headers = tuple[tuple[str, str], ...]
+
+
+class ResponseError(BindingError):
+    """What the function returned cannot be sent as a response."""
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """A response, checked: nothing in it can break the protocol."""
+
+    status: int
+    headers: Headers = ()
+    body: bytes | AsyncIterator[bytes] = b""
+    #: Whether the connection ends with it.
+    close: bool = False
+
+
+#: All that a caller is told of a failure.
+FAILED = Reply(500)
+INTERRUPTED = Reply(503, (("Retry-After", "1"),))
+EMPTY = Reply(204)
+
+
+def render(outcome: Outcome, *, must_return: bool = False) -> Reply:
+    """The response for an outcome; `must_return` makes a missing value an error (``$return`` is ``http``).
+
+    Raises `ResponseError` when what the function returned is no response.
+    """
+    if outcome.status is Status.SUCCEEDED:
+        make = _BY_KIND.get(outcome.kind)
+        if make is None:
+            raise ResponseError(f"The worker sent a result of the unknown kind '{outcome.kind}'.")
+        if must_return and outcome.kind == "none":
+            raise ResponseError("The function returned None, but its $return binding is the HTTP response.")
+        return make(outcome)
+    return INTERRUPTED if outcome.status is Status.INTERRUPTED else FAILED
+
+
+def _text(outcome: Outcome) -> Reply:
+    return Reply(200, (TEXT,), outcome.body)
+
+
+def _bytes(outcome: Outcome) -> Reply:
+    return Reply(200, (BINARY,), outcome.body)
+
+
+def _http(outcome: Outcome) -> Reply:
+    headers = checked_headers(outcome.header.get("headers") or ())
+    return Reply(_status(outcome.header.get("status", 200)), headers, outcome.body)
+
+
+def _json(outcome: Outcome) -> Reply:
+    """An object with a ``body`` is a response object; any other value is the body itself."""
+    body = outcome.body
+    assert isinstance(body, bytes), "only bytes, http and stream results are streamed"
+    if body[:1] == b"{":
+        members = _members(body)
+        if "body" in members:
+            return _response_object(members)
+    return Reply(200, (JSON,), body)
+
+
+def _members(body: bytes) -> dict[str, msgspec.Raw]:
+    """The members of a JSON object by their names in lower case, their values left unread."""
+    try:
+        members = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ResponseError(f"The function's result is no JSON: {error}.") from None
+    return {name.lower(): value for name, value in members.items()}
+
+
+def _response_object(members: dict[str, msgspec.Raw]) -> Reply:
+    status = _decoded(members, "statuscode", _decoded(members, "status", 200))
+    pairs = _header_pairs(_decoded(members, "headers", None))
+    pairs += [("Set-Cookie", _cookie(cookie)) for cookie in _decoded(members, "cookies", None) or ()]
+    body = _object_body(bytes(members["body"]))
+    if body and not any(name.lower() == "content-type" for name, _ in pairs):
+        pairs.append(TEXT)
+    return Reply(_status(status), checked_headers(pairs), body)
+
+
+def _decoded(members: dict[str, msgspec.Raw], name: str, default: Any) -> Any:
+    raw = members.get(name)
+    return default if raw is None else msgspec.json.decode(raw)
+
+
+def _object_body(raw: bytes) -> bytes:
+    """Text verbatim, null as nothing, everything else as compact JSON."""
+    value = raw.strip()
+    if value == b"null":
+        return b""
+    if value.startswith(b'"'):
+        return msgspec.json.decode(value, type=str).encode()
+    return msgspec.json.format(value, indent=-1)
+
+
+def _header_pairs(headers: Any) -> list[tuple[str, str]]:
+    """The ``headers`` of a response object; a list gives a header several times, null leaves it out."""
+    if headers is None:
+        return []
+    if not isinstance(headers, dict):
+        raise ResponseError("The 'headers' of the response must be an object of names and values.")
+    pairs = []
+    for name, value in headers.items():
+        if value is None and name.lower() == "content-type":
+            raise ResponseError("The response's content-type is null.")
+        values = value if isinstance(value, list) else [value]
+        pairs += [(name, _header_text(name, item)) for item in values if item is not None]
+    return pairs
+
+
+def _header_text(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if not isinstance(value, str | int | float):
+        raise ResponseError(f"The response's header '{name}' must be a text or a number.")
+    return str(value)
+
+
+def checked_headers(pairs: Iterable[Iterable[Any]]) -> Headers:
+    """Headers that are safe to send; raises `ResponseError` for those that would break the protocol.
+
+    Headers that frame the message are left out: the host sets its own.
+    """
+    checked = []
+    for pair in pairs:
+        try:
+            name, value = pair
+        except (TypeError, ValueError):
+            raise ResponseError("The response's headers must be pairs of a name and a value.") from None
+        if not isinstance(name, str) or _NAME.fullmatch(name) is None:
+            raise ResponseError(f"The response has a header with the impossible name {name!r}.")
+        if not isinstance(value, str) or not is_header_value(value):
+            raise ResponseError(
+                f"The value of the response's header '{name}' must be printable ASCII without line breaks."
+            )
+        if name.lower() not in _FRAMING:
+            checked.append((name, value.strip()))
+    return tuple(checked)
+
+
+def is_header_value(text: str) -> bool:
+    """Whether a text can be the value of a header."""
+    return _VALUE.fullmatch(text) is not None
+
+
+def _status(value: Any) -> int:
+    """A status code from a number or numeric text."""
+    if isinstance(value, str) and value.strip().isdecimal():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not 200 <= value <= 999:
+        raise ResponseError(f"The response's status must be a number from 200 to 999, not {value!r}.")
+    return value
+
+
+def _cookie(cookie: Any) -> str:
+    """A ``Set-Cookie`` value from a cookie of a response object."""
+    if not isinstance(cookie, dict) or not cookie.get("name"):
+        raise ResponseError("Each of the response's 'cookies' must be an object with a name and a value.")
+    given = {name.lower(): value for name, value in cookie.items() if value is not None}
+    text = f"{given['name']}={quote(str(given.get('value', '')), safe=_COOKIE_SAFE)}"
+    for key, attribute in _COOKIE_ATTRIBUTES.items():
+        if key in given:
+            text += f"; {attribute}={given[key]}"
+    return text + "".join(f"; {flag}" for flag in ("Secure", "HttpOnly") if given.get(flag.lower()) is True)
+
+
+#: What may stand in a cookie's value as it is.
+_COOKIE_SAFE = "!#$&'()*+-./:<=>?@[]^_`{|}~"
+_COOKIE_ATTRIBUTES = {
+    "domain": "Domain",
+    "path": "Path",
+    "expires": "Expires",
+    "maxage": "Max-Age",
+    "samesite": "SameSite",
+}
+
+_BY_KIND: dict[str, Callable[[Outcome], Reply]] = {
+    "none": lambda outcome: EMPTY,
+    "text": _text,
+    "bytes": _bytes,
+    "json": _json,
+    "http": _http,
+    "stream": _http,
+}

@@ -1,0 +1,178 @@
+"""The wire under the HTTP front: aiohttp's low-level server, and replies written with as little work as can be."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from email.utils import formatdate
+from functools import lru_cache
+from http import HTTPStatus
+from typing import Any
+
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import HttpVersion10
+from aiohttp.web import BaseRequest, RequestHandler, Server, StreamResponse
+
+from .http_response import FAILED, Headers, Reply, ResponseError
+
+log = logging.getLogger(__name__)
+
+#: A longer body goes out in a write of its own, so that it is not copied.
+_ONE_WRITE = 64 * 1024
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
+
+
+class Connection(RequestHandler):
+    """One client's connection: tells when it is lost, and never shows or logs a traceback for bad input."""
+
+    __slots__ = ("_lost",)
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._lost: Callable[[], None] | None = None
+
+    def watch(self, callback: Callable[[], None]) -> None:
+        """Have `callback` called when the client goes away (at once if it has)."""
+        if self.transport is None:
+            callback()
+        else:
+            self._lost = callback
+
+    def unwatch(self) -> None:
+        """The request is over: nobody wants to know any more."""
+        self._lost = None
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        super().connection_lost(exc)
+        callback, self._lost = self._lost, None
+        if callback is not None:
+            callback()
+
+    def handle_error(
+        self,
+        request: BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> StreamResponse:
+        """The reply where there is no request to hand on (malformed: 400), or where the front itself failed."""
+        if request.writer.output_size > 0:
+            # Too late for a reply: breaking off is the only way to tell the client.
+            raise ConnectionResetError("The response was broken off.")
+        if status >= 500:
+            log.error("A request could not be answered.", exc_info=exc)
+            return WholeResponse(FAILED)
+        return WholeResponse(Reply(status, close=True))
+
+
+class HttpServer(Server):
+    """aiohttp's server with our connections: bodies as they were sent, no access log."""
+
+    def __init__(self, handler: Callable[[BaseRequest], Awaitable[StreamResponse]]) -> None:
+        super().__init__(handler)
+
+    def __call__(self) -> Connection:
+        return Connection(self, loop=self._loop, access_log=None, auto_decompress=False)
+
+
+class WholeResponse(StreamResponse):
+    """A response that is known at once: head and body leave in one write."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(status=reply.status)
+        self._reply = reply
+        self._keep_alive = False
+
+    async def prepare(self, request: BaseRequest) -> AbstractStreamWriter:
+        writer = request.writer
+        reply = self._reply
+        body = reply.body
+        assert isinstance(body, bytes)
+        self._keep_alive = request.keep_alive and not reply.close
+        head = _head(reply, request, len(body), self._keep_alive)
+        if not _may_have_body(request.method, reply.status):
+            await writer.write(head)
+        elif len(body) <= _ONE_WRITE:
+            await writer.write(head + body)
+        else:
+            await writer.write(head)
+            await writer.write(body)
+        return writer
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Nothing is left to write."""
+
+
+def _may_have_body(method: str, status: int) -> bool:
+    return method != "HEAD" and status not in (204, 304)
+
+
+def _head(reply: Reply, request: BaseRequest, length: int, keep_alive: bool) -> bytes:
+    lines = [f"HTTP/1.1 {reply.status} {_PHRASES.get(reply.status, '')}"]
+    length_text: str | None = None if reply.status in (204, 304) else str(length)
+    for name, value in reply.headers:
+        if name.lower() != "content-length":
+            lines.append(f"{name}: {value}")
+        elif request.method == "HEAD" and not length:
+            # The length of the body that a GET would have had.
+            length_text = value
+    if length_text is not None:
+        lines.append(f"Content-Length: {length_text}")
+    if not keep_alive:
+        lines.append("Connection: close")
+    elif request.version == HttpVersion10:
+        lines.append("Connection: keep-alive")
+    lines.append(f"Date: {_date(int(time.time()))}\r\n\r\n")
+    return "\r\n".join(lines).encode("ascii")
+
+
+@lru_cache(maxsize=1)
+def _date(second: int) -> str:
+    return formatdate(second, usegmt=True)
+
+
+async def send_stream(request: BaseRequest, reply: Reply, body: AsyncIterator[bytes]) -> StreamResponse:
+    """Write a body as it is produced, never faster than the client takes it.
+
+    A body that breaks off, or is not as long as its Content-Length says, breaks the connection off.
+    """
+    response = StreamResponse(status=reply.status, headers=reply.headers)
+    response.headers["Server"] = "funchost"
+    if reply.close:
+        response.force_close()
+    try:
+        await response.prepare(request)
+        if _may_have_body(request.method, reply.status):
+            await _write_all(response, body)
+        await response.write_eof()
+    finally:
+        await discard(body)
+    return response
+
+
+async def _write_all(response: StreamResponse, body: AsyncIterator[bytes]) -> None:
+    declared = response.content_length
+    written = 0
+    async for chunk in body:
+        if chunk:
+            written += len(chunk)
+            await response.write(chunk)
+    if declared is not None and written != declared:
+        raise ResponseError(f"The stream had {written} bytes where its Content-Length says {declared}.")
+
+
+async def discard(body: bytes | AsyncIterator[bytes]) -> None:
+    """Let go of a body that nobody reads any further, so that its producer can stop."""
+    close = getattr(body, "aclose", None)
+    if close is not None:
+        await close()
+
+
+def with_headers(reply: Reply, forced: Headers, defaults: Headers) -> Reply:
+    """The reply with more headers: `forced` ones replace its own, `defaults` only fill in."""
+    replaced = {name.lower() for name, _ in forced if name != "Vary"}
+    kept = tuple(pair for pair in reply.headers if pair[0].lower() not in replaced)
+    taken = {name.lower() for name, _ in kept + forced}
+    added = tuple(pair for pair in defaults if pair[0].lower() not in taken)
+    return Reply(reply.status, kept + forced + added, reply.body, reply.close)

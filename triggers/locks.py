@@ -1,0 +1,94 @@
+"""The leases that this host holds, kept renewed together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from datetime import timedelta
+
+from ..bindings.errors import FunchostError
+from ..bindings.lease import LEASE_PERIOD, Lease, LeaseStore
+
+
+class Lock:
+    """A lease held by this host."""
+
+    def __init__(self, lease: Lease) -> None:
+        self.lease = lease
+        #: Set when another host holds the lease now.
+        self.lost = asyncio.Event()
+
+
+class Locks:
+    """Takes leases in the name of this host and renews all of them in one step, at a third of their life."""
+
+    def __init__(
+        self, store: LeaseStore, owner: str, *, report: Callable[[str], None] = lambda message: None
+    ) -> None:
+        self.owner = owner
+        self._store = store
+        self._report = report
+        self._held: dict[Lease, Lock] = {}
+        self._renewing: asyncio.Task[None] | None = None
+
+    async def try_acquire(self, name: str) -> Lock | None:
+        """The lock, or None when somebody holds it (this host included)."""
+        lease = await self._store.acquire(name, self.owner)
+        if lease is None:
+            return None
+        lock = self._held[lease] = Lock(lease)
+        if self._renewing is None:
+            self._renewing = asyncio.create_task(self._renew(), name="locks")
+        return lock
+
+    async def acquire(self, name: str, *, timeout: timedelta | None, interval: timedelta) -> Lock | None:
+        """Wait for the lock; None when `timeout` (None: for ever) is over.
+
+        It is asked for at each `interval`, and whenever a lease was given back. Not first come, first served.
+        """
+        loop = asyncio.get_running_loop()
+        end = None if timeout is None else loop.time() + timeout.total_seconds()
+        while True:
+            lock = await self.try_acquire(name)
+            if lock:
+                return lock
+            wait = interval
+            if end is not None:
+                wait = min(wait, timedelta(seconds=end - loop.time()))
+                if wait <= timedelta(0):
+                    return None
+            await self._store.wait(wait)
+
+    async def release(self, lock: Lock) -> None:
+        """Give the lock back; one that was lost is left alone."""
+        self._held.pop(lock.lease, None)
+        await self._store.release(lock.lease)
+
+    async def wait_for_release(self, limit: timedelta) -> None:
+        """Return when somebody gave a lease back, or after `limit`."""
+        await self._store.wait(limit)
+
+    async def stop(self) -> None:
+        """Give everything back."""
+        if self._renewing:
+            self._renewing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._renewing
+            self._renewing = None
+        for lock in list(self._held.values()):
+            await self.release(lock)
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(LEASE_PERIOD.total_seconds() / 3)
+            try:
+                lost = await self._store.renew(list(self._held))
+            except FunchostError as error:
+                self._report(f"Leases could not be renewed: {error}")
+                continue
+            for lease in lost:
+                lock = self._held.pop(lease, None)
+                if lock:
+                    self._report(f"The lease '{lease.name}' was lost to another host.")
+                    lock.lost.set()

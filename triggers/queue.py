@@ -1,0 +1,303 @@
+"""Queue trigger: receives messages, keeps them invisible while they run, and settles each one."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from ..bindings.errors import FunchostError, QueueMissing, ReceiptLost, StoreError
+from ..bindings.expressions import payload_metadata
+from ..bindings.queue import LEASE, QueueMessage, QueueStore
+from .base import Deliver, ErrorInfo, Listener, Outcome, Resources, Status, Trigger, TriggerEvent
+from .descriptor import FunctionDescriptor, QueuePolicy, SingletonMode
+from .fields import QueueTriggerFields
+from .poison import poison_message, poison_queue_name, with_failure
+from .polling import BackOff
+from .singleton import ListenerLease
+
+log = logging.getLogger("funchost.triggers.queue")
+
+#: Turns a message into an event; None means that there is nothing to run any more.
+ToEvent = Callable[[QueueMessage], Awaitable[TriggerEvent | None]]
+
+#: Told of each outcome after the message was settled.
+OnOutcome = Callable[[QueueMessage, Outcome], Awaitable[None]]
+
+
+class QueueTrigger(Trigger):
+    """`queueTrigger`."""
+
+    type: ClassVar[str] = "queueTrigger"
+    Fields = QueueTriggerFields
+
+    def __init__(
+        self, function: FunctionDescriptor, fields: QueueTriggerFields, resources: Resources
+    ) -> None:
+        super().__init__(function, fields, resources)
+        self._queue = fields.queueName
+
+    def listener(self, deliver: Deliver) -> Listener:
+        listener = QueueListener(
+            function=self.function.name,
+            queue=self._queue,
+            store=self.resources.queues(self.fields.connection or ""),
+            policy=self.function.policy.queue,
+            deliver=deliver,
+            to_event=self._event,
+            poison_queue=poison_queue_name(self._queue, self.function.policy.queue.poison_queue),
+            resources=self.resources,
+            concurrency=self.function.policy.concurrency,
+        )
+        return one_host_only(listener, self.function, self.resources)
+
+    def describe(self) -> str:
+        return f"queue {self._queue}"
+
+    def manual_event(self, data: bytes | None) -> TriggerEvent:
+        body = data or b""
+        metadata = _payload(body) if self.function.needs_binding_data else {}
+        return TriggerEvent(
+            kind="queue",
+            body=body,
+            metadata={"dequeueCount": 1, "queueTrigger": _text(body), **metadata},
+            reason="This function was programmatically called via the host APIs.",
+        )
+
+    async def _event(self, message: QueueMessage) -> TriggerEvent:
+        metadata: dict[str, Any] = {
+            "id": message.id,
+            "dequeueCount": message.dequeue_count,
+            "popReceipt": str(message.receipt),
+            "insertionTime": message.inserted_at,
+            "expirationTime": message.expires_at,
+            "nextVisibleTime": message.next_visible_at,
+        }
+        if self.function.needs_binding_data:
+            metadata["queueTrigger"] = _text(message.body)
+            metadata.update(_payload(message.body))
+        return TriggerEvent(
+            kind="queue",
+            body=message.body,
+            metadata=metadata,
+            reason=f"New queue message detected on '{message.queue}'.",
+            traceparent=message.properties.get("traceparent"),
+            tracestate=message.properties.get("tracestate"),
+        )
+
+
+class QueueListener:
+    """Receives from one queue for one function, at most `batch_size + new_batch_threshold` at a time.
+
+    `to_event` makes the event; when it gives None the message is completed without a run, when it raises the
+    delivery counts as failed. `poison_queue` None means that a message is never given up.
+    """
+
+    def __init__(
+        self,
+        *,
+        function: str,
+        queue: str,
+        store: QueueStore,
+        policy: QueuePolicy,
+        deliver: Deliver,
+        to_event: ToEvent,
+        poison_queue: str | None,
+        resources: Resources,
+        on_outcome: OnOutcome | None = None,
+        concurrency: int | None = None,
+    ) -> None:
+        self._function = function
+        self._queue = queue
+        self._store = store
+        self._policy = policy
+        self._deliver = deliver
+        self._to_event = to_event
+        self._poison_queue = poison_queue
+        self._resources = resources
+        self._on_outcome = on_outcome
+        self._threshold = policy.new_batch_threshold
+        self._batch_size = policy.batch_size
+        if concurrency is not None:
+            self._batch_size = min(self._batch_size, concurrency)
+            self._threshold = min(self._threshold, concurrency - self._batch_size)
+        self._back_off = BackOff(policy.max_polling_interval)
+        self._in_flight: dict[asyncio.Task[None], QueueMessage] = {}
+        self._room = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self.state = "stopped"
+
+    async def start(self) -> None:
+        if not self._tasks:
+            self._tasks = [
+                asyncio.create_task(self._listen(), name=f"queue {self._queue}"),
+                asyncio.create_task(self._renew(), name=f"renew {self._queue}"),
+            ]
+            self.state = "listening"
+
+    async def stop(self) -> None:
+        if not self._tasks:
+            return
+        listening, renewing = self._tasks
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+        # Renewal goes on for as long as something is in flight.
+        await asyncio.gather(*self._in_flight, return_exceptions=True)
+        renewing.cancel()
+        await asyncio.gather(renewing, return_exceptions=True)
+        self._tasks = []
+        self.state = "stopped"
+
+    # -- receiving
+
+    async def _listen(self) -> None:
+        while True:
+            while len(self._in_flight) > self._threshold:
+                self._room.clear()
+                await self._room.wait()
+            try:
+                messages = await self._receive()
+            except Exception as error:
+                self._trouble(error)
+                await asyncio.sleep(self._back_off.next().total_seconds())
+                continue
+            self.state = "listening"
+            if messages:
+                self._back_off.reset()
+                self._begin(messages)
+            else:
+                await self._store.wait(self._queue, self._back_off.next())
+
+    async def _receive(self) -> list[QueueMessage]:
+        """A batch. A stop in the middle must not lose what was just received: it is run all the same."""
+        receiving = asyncio.ensure_future(self._store.receive(self._queue, self._batch_size))
+        try:
+            return await asyncio.shield(receiving)
+        except asyncio.CancelledError:
+            for message in await receiving:
+                await self._store.release(message, timedelta(0), count=False)
+            raise
+
+    def _trouble(self, error: Exception) -> None:
+        state = f"waiting: {error}" if isinstance(error, FunchostError) else f"failing: {error!r}"
+        if state != self.state and not isinstance(error, QueueMissing):
+            self._resources.report(f"The queue '{self._queue}' of {self._function} cannot be read: {error}")
+        self.state = state
+
+    def _begin(self, messages: list[QueueMessage]) -> None:
+        loop = asyncio.get_running_loop()
+        for message in messages:
+            task = loop.create_task(self._process(message))
+            self._in_flight[task] = message
+            task.add_done_callback(self._end)
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        self._in_flight.pop(task, None)
+        if len(self._in_flight) <= self._threshold:
+            self._room.set()
+        if not task.cancelled() and task.exception():
+            self._resources.report(f"A message of '{self._queue}' could not be settled: {task.exception()}")
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(LEASE.total_seconds() / 2)
+            messages = list(self._in_flight.values())
+            if messages:
+                try:
+                    await self._store.renew(messages)
+                except FunchostError as error:
+                    self._resources.report(f"Messages of '{self._queue}' could not be renewed: {error}")
+
+    # -- one message
+
+    async def _process(self, message: QueueMessage) -> None:
+        if message.dequeue_count > self._policy.max_dequeue_count and self._poison_queue:
+            await self._insist(message, lambda: self._give_up(message, None))
+            return
+        try:
+            event = await self._to_event(message)
+        except Exception as error:
+            await self._settle(message, self._failed(error))
+            return
+        if event is None:
+            await self._insist(message, lambda: self._store.complete(message))
+            return
+        event.settle = lambda outcome: self._settle(message, outcome)
+        outcome = await self._deliver(event)
+        if self._on_outcome:
+            await self._on_outcome(message, outcome)
+
+    async def _settle(self, message: QueueMessage, outcome: Outcome) -> None:
+        """The one place that decides a message's end (functions-semantics 5.4)."""
+        if outcome.succeeded:
+            own = [output for store, output in outcome.messages if store is self._store]
+            for store, output in outcome.messages:
+                if store is not self._store:
+                    await store.send([output])
+            await self._insist(message, lambda: self._store.complete(message, own))
+        elif outcome.status is Status.INTERRUPTED:
+            await self._insist(message, lambda: self._store.release(message, timedelta(0), count=False))
+        elif message.dequeue_count >= self._policy.max_dequeue_count and self._poison_queue:
+            await self._insist(message, lambda: self._give_up(message, outcome))
+        else:
+            delay, properties = self._policy.visibility_timeout, with_failure(message, outcome)
+            await self._insist(message, lambda: self._store.release(message, delay, properties=properties))
+
+    async def _give_up(self, message: QueueMessage, outcome: Outcome | None) -> None:
+        assert self._poison_queue is not None
+        log.warning(
+            "Message has reached MaxDequeueCount of %d. Moving message to queue '%s'.",
+            self._policy.max_dequeue_count,
+            self._poison_queue,
+        )
+        now = self._resources.clock.now()
+        await self._store.poison(
+            message, poison_message(message, outcome, self._function, self._poison_queue, now)
+        )
+
+    async def _insist(self, message: QueueMessage, step: Callable[[], Awaitable[None]]) -> None:
+        """Settle in spite of a store that fails for a while; give way when the message is no longer ours."""
+        back_off = BackOff(timedelta(seconds=5))
+        while True:
+            try:
+                await step()
+                return
+            except ReceiptLost:
+                log.info("Message %s of '%s' had been handed to another host.", message.id, self._queue)
+                return
+            except StoreError as error:
+                log.warning("Message %s of '%s' cannot be settled yet: %s", message.id, self._queue, error)
+                await asyncio.sleep(back_off.next().total_seconds())
+
+    def _failed(self, error: Exception) -> Outcome:
+        now = self._resources.clock.now()
+        return Outcome(
+            status=Status.FAILED,
+            function=self._function,
+            invocation_id="",
+            started=now,
+            ended=now,
+            error=ErrorInfo(type(error).__name__, str(error)),
+        )
+
+
+def one_host_only(listener: Listener, function: FunctionDescriptor, resources: Resources) -> Listener:
+    """The listener, behind a lease when the function's singleton policy says so."""
+    singleton = function.policy.singleton
+    if singleton and singleton.mode is SingletonMode.LISTENER:
+        return ListenerLease(listener, f"{function.name}.Listener", resources)
+    return listener
+
+
+def _text(body: bytes) -> str | None:
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _payload(body: bytes) -> dict[str, Any]:
+    text = _text(body)
+    return {} if text is None else payload_metadata(text)

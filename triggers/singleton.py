@@ -1,0 +1,81 @@
+"""A listener that listens on one host only: it runs while this host holds a lease."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from datetime import timedelta
+
+from .base import Listener, Resources
+from .locks import Lock
+
+#: How often a host that lost asks again. A lease that is given back, or whose host died, is noticed at once.
+RECOVERY_INTERVAL = timedelta(seconds=5)
+
+
+class ListenerLease:
+    """Wraps any `Listener`. The inner one stops before the lease goes, and a loser keeps asking."""
+
+    def __init__(self, inner: Listener, name: str, resources: Resources) -> None:
+        self._inner = inner
+        self._name = name
+        self._resources = resources
+        self._task: asyncio.Task[None] | None = None
+        self._holds = False
+
+    @property
+    def state(self) -> str:
+        return self._inner.state if self._holds else "standing by: another host holds its lease"
+
+    async def start(self) -> None:
+        if self._task is None:
+            asked = asyncio.Event()
+            self._task = asyncio.create_task(self._keep(asked), name=f"lease {self._name}")
+            await asked.wait()
+
+    async def stop(self) -> None:
+        if self._task:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+
+    async def _keep(self, asked: asyncio.Event) -> None:
+        while True:
+            lock = await self._try(asked)
+            if lock is None:
+                await self._resources.locks.wait_for_release(RECOVERY_INTERVAL)
+                continue
+            try:
+                await self._listen_while_held(lock, asked)
+            finally:
+                asked.set()
+
+    async def _try(self, asked: asyncio.Event) -> Lock | None:
+        try:
+            lock = await self._resources.locks.try_acquire(self._name)
+        except Exception as error:
+            self._resources.report(f"The lease '{self._name}' cannot be asked for: {error}")
+            lock = None
+        if lock is None:
+            asked.set()
+        return lock
+
+    async def _listen_while_held(self, lock: Lock, asked: asyncio.Event) -> None:
+        self._holds = True
+        try:
+            await self._inner.start()
+            asked.set()
+            await lock.lost.wait()
+        except Exception as error:
+            self._resources.report(f"The listener of '{self._name}' failed to start: {error}")
+            await asyncio.sleep(RECOVERY_INTERVAL.total_seconds())
+        finally:
+            # Also when this task is cancelled: what is in flight is settled before another host may begin.
+            await asyncio.shield(self._let_go(lock))
+
+    async def _let_go(self, lock: Lock) -> None:
+        await self._inner.stop()
+        self._holds = False
+        if not lock.lost.is_set():
+            await self._resources.locks.release(lock)

@@ -1,0 +1,202 @@
+"""The listener of a timer: one run for each occurrence, never two at a time, remembered over restarts."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ..bindings.queue import OutgoingMessage, QueueStore
+from .base import Deliver, Outcome, Resources, Status, TriggerEvent
+from .fields import TimerTriggerFields
+from .schedule import Schedule
+from .timer_status import TimerStatus, resume
+
+_SCOPE = "timer"
+
+#: The most runs that ``misfire: all`` makes up for at one start.
+_MOST_MISSED = 1000
+
+#: How long to wait before an interrupted run is begun again.
+_AGAIN = timedelta(seconds=1)
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tick:
+    """One run that is to be made."""
+
+    #: The occurrence that it is for.
+    due: datetime
+    #: Azure's word for why it does not run when the schedule says.
+    unscheduled: str | None = None
+    #: It stands for its own occurrence only, however late it runs: those after it are still to come.
+    alone: bool = False
+
+
+class TimerListener:
+    """Runs one timer, never two runs at a time. Assumes that nobody else runs it: see `ListenerLease`."""
+
+    def __init__(
+        self,
+        function: str,
+        schedule: Schedule,
+        fields: TimerTriggerFields,
+        resources: Resources,
+        deliver: Deliver,
+    ) -> None:
+        self._function = function
+        self._schedule = schedule
+        self._fields = fields
+        self._resources = resources
+        self._deliver = deliver
+        self._monitored = fields.useMonitor is not False and not schedule.is_frequent
+        self._status = TimerStatus(None, None, None)
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        if self._task is not None:
+            return
+        self._stopping = False
+        owed = await self._resume()
+        if not self._stopping:
+            self._task = asyncio.create_task(self._run(owed), name=f"timer {self._function}")
+
+    async def stop(self) -> None:
+        self._stopping = True
+        self._wake.set()
+        if self._task is not None:
+            await asyncio.wait([self._task])
+            self._task = None
+
+    @property
+    def state(self) -> str:
+        if self._task is None:
+            return "stopped"
+        if self._status.next is None:
+            return "finished: its time is past"
+        return f"listening, next run {self._status.next.astimezone(self._schedule.zone).isoformat(' ')}"
+
+    async def _resume(self) -> bool:
+        """Take up the stored status; whether a run is owed from before."""
+        now = self._resources.clock.now()
+        if not self._monitored:
+            self._status, owed = TimerStatus.fresh(self._schedule, now), False
+        else:
+            stored = TimerStatus.from_json(await self._resources.state.get(_SCOPE, self._function))
+            self._status, owed = resume(self._schedule, stored, now)
+            if self._status != stored:
+                await self._save(self._status)
+        if _log.isEnabledFor(logging.INFO):
+            following = [moment.isoformat() for moment in self._schedule.upcoming(now, 5)]
+            _log.info("Timer %s: next runs %s", self._function, ", ".join(following) or "none")
+        return owed
+
+    async def _run(self, owed: bool) -> None:
+        going = await self._first_run(owed)
+        while going and (due := self._status.next) is not None:
+            going = await self._until(due) and await self._complete(_Tick(due))
+
+    async def _first_run(self, owed: bool) -> bool:
+        now = self._resources.clock.now()
+        if owed and self._fields.misfire == "all":
+            return await self._catch_up(now)
+        if owed and self._fields.misfire == "once":
+            return await self._complete(_Tick(self._status.next or now, "IsPastDue"))
+        if owed:
+            await self._save(TimerStatus.fresh(self._schedule, now))
+        return not self._fields.runOnStartup or await self._complete(_Tick(now, "RunOnStartup"))
+
+    async def _catch_up(self, now: datetime) -> bool:
+        """One run for each occurrence up to `now`, oldest first; False when stopped in between."""
+        for _ in range(_MOST_MISSED):
+            due = self._status.next
+            if due is None or due > now:
+                return True
+            if not await self._complete(_Tick(due, "IsPastDue", alone=True)):
+                return False
+        if self._status.next is not None and self._status.next <= now:
+            self._report(
+                f"missed more than {_MOST_MISSED} runs; those after the first {_MOST_MISSED} are left out"
+            )
+            await self._save(TimerStatus.fresh(self._schedule, now))
+        return True
+
+    async def _complete(self, tick: _Tick) -> bool:
+        """Run the tick, again where it was interrupted; False when a stop came before it was done."""
+        while not self._stopping:
+            if await self._fire(tick):
+                return True
+            await self._until(self._resources.clock.now() + _AGAIN)
+        return False
+
+    async def _fire(self, tick: _Tick) -> bool:
+        """Run the tick and reckon the next one; False, and nothing is reckoned, when it was interrupted."""
+        started = self._resources.clock.now()
+        try:
+            outcome = await self._deliver(self._tick_event(tick, started))
+        except Exception as error:
+            self._report(f"the run at {started.isoformat()} could not be made: {error!r}")
+        else:
+            if outcome.status is Status.INTERRUPTED:
+                return False
+        # A tick that came early (the clock was set back) must not come again at its proper time.
+        last = tick.due if tick.alone else max(started, tick.due)
+        await self._save(TimerStatus.reckoned(self._schedule, last))
+        return True
+
+    async def _until(self, moment: datetime) -> bool:
+        """Wait for the moment; False when the listener is stopped."""
+        self._wake.clear()
+        if self._stopping:
+            return False
+        cancel = self._resources.wakeups.call_at(moment, self._wake.set)
+        try:
+            await self._wake.wait()
+        finally:
+            cancel()
+        return not self._stopping
+
+    async def _save(self, status: TimerStatus) -> None:
+        """Go on with the status. That it is remembered too is best effort: the schedule goes on without."""
+        self._status = status
+        if not self._monitored:
+            return
+        try:
+            await self._resources.state.put(_SCOPE, self._function, status.to_json(self._schedule.zone))
+        except Exception as error:
+            self._report(f"its status could not be stored, so a restart may repeat a run: {error}")
+
+    def _tick_event(self, tick: _Tick, started: datetime) -> TriggerEvent:
+        zone = self._schedule.zone
+        reason = f"Timer fired at {started.astimezone(zone).isoformat()}"
+        if tick.unscheduled:
+            reason += f" ({tick.unscheduled}, originally {tick.due.astimezone(zone).isoformat()})"
+        status = self._status.to_json(zone) if self._monitored else None
+        return timer_event(status, past_due=tick.unscheduled == "IsPastDue", reason=reason)
+
+    def _report(self, message: str) -> None:
+        self._resources.report(f"Timer {self._function}: {message}.")
+
+
+def timer_event(status: dict[str, str] | None, *, past_due: bool, reason: str) -> TriggerEvent:
+    """A tick as the worker is told of it; `status` as it is stored, None where nothing is remembered."""
+    data = {"Schedule": {"AdjustForDST": True}, "ScheduleStatus": status, "IsPastDue": past_due}
+    return TriggerEvent(
+        kind="timer", data=data, metadata={"timerTrigger": data}, reason=reason, settle=_store_messages
+    )
+
+
+async def _store_messages(outcome: Outcome) -> None:
+    """Send what the function put out, the messages of each store together."""
+    if not outcome.succeeded:
+        return
+    stores: dict[int, tuple[QueueStore, list[OutgoingMessage]]] = {}
+    for store, message in outcome.messages:
+        stores.setdefault(id(store), (store, []))[1].append(message)
+    for store, messages in stores.values():
+        await store.send(messages)
