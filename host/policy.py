@@ -57,23 +57,50 @@ class SingletonFields(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     ] = None
 
 
-class PolicyFields(Struct, frozen=True, kw_only=True):
-    """Everything a function may say of how it is run, each checked; absent means that host.json decides."""
+class PolicyFields(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a function says of how it is run; absent means that host.json decides."""
 
-    retry: RetryFields | None = None
-    singleton: bool | SingletonFields | None = None
+    retry: Annotated[RetryFields | None, Meta(description="Attempts inside one delivery.")] = None
+    singleton: Annotated[bool | SingletonFields | None, Meta(description="One run at a time (funchost).")] = (
+        None
+    )
     timeout: Annotated[
-        timedelta | None, Meta(extra={"span": Span(timedelta(milliseconds=1), unlimited=True)})
+        timedelta | None,
+        Meta(
+            description="How long a run may take; -1 means no limit (funchost).",
+            extra={"span": Span(timedelta(milliseconds=1), unlimited=True)},
+        ),
     ] = None
-    concurrency: Annotated[int | None, Meta(ge=1)] = None
-    batchSize: Annotated[int | None, Meta(ge=1, le=32)] = None
-    newBatchThreshold: Annotated[int | None, Meta(ge=0)] = None
-    maxDequeueCount: Annotated[int | None, Meta(ge=1)] = None
-    visibilityTimeout: Annotated[timedelta | None, Meta(extra={"span": Span()})] = None
+    concurrency: Annotated[
+        Annotated[int, Meta(ge=1)] | None, Meta(description="Runs at a time on one host (funchost).")
+    ] = None
+    batchSize: Annotated[
+        Annotated[int, Meta(ge=1, le=32)] | None, Meta(description="Messages fetched by one poll (funchost).")
+    ] = None
+    newBatchThreshold: Annotated[
+        Annotated[int, Meta(ge=0)] | None,
+        Meta(description="Poll again once no more than this many run; default half of batchSize (funchost)."),
+    ] = None
+    maxDequeueCount: Annotated[
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(description="Deliveries before a message is poison (funchost)."),
+    ] = None
+    visibilityTimeout: Annotated[
+        timedelta | None,
+        Meta(
+            description="Delay before a failed message is delivered again (funchost).", extra={"span": Span()}
+        ),
+    ] = None
     maxPollingInterval: Annotated[
-        timedelta | None, Meta(extra={"span": Span(timedelta(milliseconds=100), milliseconds=True)})
+        timedelta | None,
+        Meta(
+            description="Longest wait between two polls of an empty queue, at least 100 ms (funchost).",
+            extra={"span": Span(timedelta(milliseconds=100), milliseconds=True)},
+        ),
     ] = None
-    poisonQueueName: str | None = None
+    poisonQueueName: Annotated[
+        str | None, Meta(description="Where given-up messages go; default <queue>-poison (funchost).")
+    ] = None
 
 
 def policy_of(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
 from typing import Any
 
 from ..bindings.errors import FunchostError
@@ -105,6 +105,12 @@ class Generation:
         self._retired = True
         await asyncio.gather(*(worker.stop() for worker in [*self._workers, *self._starting]))
         await self._end()
+
+    def kill(self) -> None:
+        """End all workers now, without waiting for it."""
+        self._retired = True
+        for worker in [*self._workers, *self._starting]:
+            worker.kill()
 
     @property
     def pids(self) -> list[int]:
@@ -228,11 +234,16 @@ class Pool:
         self._generations: list[Generation] = []
 
     async def load(
-        self, functions: Iterable[FunctionDescriptor], settings: WorkerSettings | None = None
+        self,
+        functions: Iterable[FunctionDescriptor],
+        settings: WorkerSettings | None = None,
+        *,
+        keep: Collection[str] = (),
     ) -> dict[str, ErrorInfo]:
         """Bring the current code of all functions into service.
 
-        Returns those that do not load. One that did before goes on being served as it was.
+        Returns those that do not load. One that did before goes on being served as it was, and so do those
+        that are named in `keep`; all others are not served any more.
         """
         self._settings = settings or self._settings
         wanted = list(functions)
@@ -243,7 +254,7 @@ class Pool:
         names = {function.name for function in wanted}
         for name in names - set(errors):
             self._serving[name] = new
-        for name in set(self._serving) - names:
+        for name in set(self._serving) - names - set(keep):
             del self._serving[name]
         self._retire_unused()
         return errors
@@ -264,6 +275,11 @@ class Pool:
     def pids(self) -> list[int]:
         """The process ids of all workers that serve."""
         return [pid for generation in self._generations for pid in generation.pids]
+
+    def kill(self) -> None:
+        """End all workers now, without waiting for it."""
+        for generation in self._generations:
+            generation.kill()
 
     async def stop(self) -> None:
         """End all workers now; what is in flight is interrupted."""

@@ -180,9 +180,7 @@ class WorkerProcess:
                 "watched": self._settings.watched,
             }
         )
-        await asyncio.wait(
-            {self._ready, self.ended}, timeout=START_TIMEOUT, return_when=asyncio.FIRST_COMPLETED
-        )
+        await self._first(self._ready, START_TIMEOUT)
         if not self._ready.done():
             self.kill()
             why = self.ended.result() if self.ended.done() else f"no answer within {START_TIMEOUT:.0f} s"
@@ -239,7 +237,7 @@ class WorkerProcess:
 
     async def _first(self, answer: asyncio.Future[Any], seconds: float) -> None:
         """Wait for an answer, or the end of the process, or the time."""
-        waiting: set[asyncio.Future[Any]] = {answer, self.ended}
+        waiting: list[asyncio.Future[Any]] = [answer, self.ended]
         await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
 
     # -- invocations

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from ..bindings.blob import BlobStore
     from ..bindings.state import StateStore
     from .descriptor import FunctionDescriptor
+    from .http_front import HttpFront
     from .locks import Locks
+    from .watch import Watch
 
 
 class Status(enum.StrEnum):
@@ -131,6 +133,10 @@ class Resources:
     locks: Locks
     state: StateStore
     wakeups: Wakeups
+    #: Change events of folders.
+    watch: Watch
+    #: The HTTP server; None where this host serves no HTTP.
+    http: HttpFront | None = None
     clock: Clock = field(default_factory=SystemClock)
     #: The time zone that schedules are in when the function does not say (an IANA name).
     time_zone: str = "UTC"

@@ -26,7 +26,6 @@ from .own_writes import GENERATIONS, OwnWrites
 from .queue import QueueListener, one_host_only
 from .scan import ScannedQueue, Scanner, scan_interval
 from .singleton import ListenerLease
-from .watch import Watch
 
 POISON_QUEUE = "webjobs-filetrigger-poison"
 
@@ -61,7 +60,7 @@ class FileTrigger(Trigger):
             generation=own.generation,
         )
         source = FileSource(watching, resources.state)
-        scanner = Scanner(source, watch=Watch(), interval=self.interval, report=resources.report)
+        scanner = Scanner(source, watch=resources.watch, interval=self.interval, report=resources.report)
         runs = FileRuns(self, own)
         queue = QueueListener(
             function=name,

@@ -46,7 +46,7 @@ UNAUTHORIZED = Reply(401)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HttpOptions:
+class FrontOptions:
     """What host.json, settings and the command line say about HTTP."""
 
     route_prefix: str = "api"
@@ -112,7 +112,7 @@ class _Call(NamedTuple):
 class HttpFront:
     """Answers requests by the functions registered with it."""
 
-    def __init__(self, options: HttpOptions, *, authorize: Authorize, admin: AdminHandler) -> None:
+    def __init__(self, options: FrontOptions, *, authorize: Authorize, admin: AdminHandler) -> None:
         """Raises `ConfigurationError` for custom headers that cannot be sent."""
         self.options = options
         self._authorize = authorize
@@ -317,7 +317,7 @@ def _custom_headers(headers: Mapping[str, str]) -> Headers:
         ) from None
 
 
-def _throttle(options: HttpOptions) -> Throttle | None:
+def _throttle(options: FrontOptions) -> Throttle | None:
     bounds = options.max_outstanding_requests, options.max_concurrent_requests
     if bounds == (-1, -1):
         return None

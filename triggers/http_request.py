@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -57,7 +57,7 @@ class RequestBody:
         return self.error
 
 
-async def read_some(content: StreamReader, fail: type[BodyError] | Any = BodyError) -> bytes:
+async def read_some(content: StreamReader, fail: Callable[[int], BodyError] = BodyError) -> bytes:
     """What has come of a body, waiting for more if need be; empty at its end.
 
     Raises what `fail` makes of 400 when the body is malformed or breaks off.
@@ -119,7 +119,7 @@ def http_event(
 
 
 def _metadata(
-    headers: Iterable[list[str]], query: dict[str, str], params: dict[str, str], body: bytes | RequestBody
+    headers: list[list[str]], query: dict[str, str], params: dict[str, str], body: bytes | RequestBody
 ) -> dict[str, Any]:
     """What expressions see: the body's properties, over them the query's, over them the route's."""
     visible = {name: value for name, value in query.items() if name.lower() != "code"}
@@ -127,7 +127,7 @@ def _metadata(
     for layer in (visible, params):
         _override(found, layer)
     found["query"] = visible
-    found["headers"] = {name: value for name, value in headers}
+    found["headers"] = dict(headers)
     return found
 
 

@@ -7,7 +7,7 @@ is sent exactly as the function returned it.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterable, Callable, Iterable
 from typing import Any
 from urllib.parse import quote
 
@@ -39,7 +39,7 @@ class Reply(msgspec.Struct, frozen=True):
 
     status: int
     headers: Headers = ()
-    body: bytes | AsyncIterator[bytes] = b""
+    body: bytes | AsyncIterable[bytes] = b""
     #: Whether the connection ends with it.
     close: bool = False
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterable, Awaitable, Callable
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
@@ -59,6 +60,8 @@ class Connection(RequestHandler):
         """The reply where there is no request to hand on (malformed: 400), or where the front itself failed."""
         if request.writer.output_size > 0:
             # Too late for a reply: breaking off is the only way to tell the client.
+            if not isinstance(exc, ConnectionResetError):
+                log.warning("A response was broken off: %s", exc)
             raise ConnectionResetError("The response was broken off.")
         if status >= 500:
             log.error("A request could not be answered.", exc_info=exc)
@@ -73,7 +76,7 @@ class HttpServer(Server):
         super().__init__(handler)
 
     def __call__(self) -> Connection:
-        return Connection(self, loop=self._loop, access_log=None, auto_decompress=False)
+        return Connection(self, loop=asyncio.get_running_loop(), access_log=None, auto_decompress=False)
 
 
 class WholeResponse(StreamResponse):
@@ -132,37 +135,39 @@ def _date(second: int) -> str:
     return formatdate(second, usegmt=True)
 
 
-async def send_stream(request: BaseRequest, reply: Reply, body: AsyncIterator[bytes]) -> StreamResponse:
+async def send_stream(request: BaseRequest, reply: Reply, body: AsyncIterable[bytes]) -> StreamResponse:
     """Write a body as it is produced, never faster than the client takes it.
 
     A body that breaks off, or is not as long as its Content-Length says, breaks the connection off.
     """
     response = StreamResponse(status=reply.status, headers=reply.headers)
-    response.headers["Server"] = "funchost"
     if reply.close:
         response.force_close()
-    try:
-        await response.prepare(request)
-        if _may_have_body(request.method, reply.status):
-            await _write_all(response, body)
-        await response.write_eof()
-    finally:
+    await response.prepare(request)
+    if _may_have_body(request.method, reply.status):
+        await _write_all(response, body)
+    else:
         await discard(body)
+    await response.write_eof()
     return response
 
 
-async def _write_all(response: StreamResponse, body: AsyncIterator[bytes]) -> None:
+async def _write_all(response: StreamResponse, body: AsyncIterable[bytes]) -> None:
     declared = response.content_length
     written = 0
-    async for chunk in body:
-        if chunk:
-            written += len(chunk)
-            await response.write(chunk)
+    chunks = aiter(body)
+    try:
+        async for chunk in chunks:
+            if chunk:
+                written += len(chunk)
+                await response.write(chunk)
+    finally:
+        await discard(chunks)
     if declared is not None and written != declared:
         raise ResponseError(f"The stream had {written} bytes where its Content-Length says {declared}.")
 
 
-async def discard(body: bytes | AsyncIterator[bytes]) -> None:
+async def discard(body: bytes | AsyncIterable[bytes]) -> None:
     """Let go of a body that nobody reads any further, so that its producer can stop."""
     close = getattr(body, "aclose", None)
     if close is not None:

@@ -52,7 +52,7 @@ def split_path(path: str) -> list[str]:
 
     An encoded slash stays encoded, as in ASP.NET: so a decoded value can never leave its segment.
     """
-    trimmed = path[1:] if path.startswith("/") else path
+    trimmed = path.removeprefix("/")
     segments = trimmed.removesuffix("/").split("/") if trimmed not in ("", "/") else []
     if "%" in path:
         segments = [unquote(s.replace("%2F", "%252F").replace("%2f", "%252f")) for s in segments]

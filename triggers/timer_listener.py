@@ -7,8 +7,7 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ..bindings.queue import OutgoingMessage, QueueStore
-from .base import Deliver, Outcome, Resources, Status, TriggerEvent
+from .base import Deliver, Resources, Status, TriggerEvent
 from .fields import TimerTriggerFields
 from .schedule import Schedule
 from .timer_status import TimerStatus, resume
@@ -186,17 +185,4 @@ class TimerListener:
 def timer_event(status: dict[str, str] | None, *, past_due: bool, reason: str) -> TriggerEvent:
     """A tick as the worker is told of it; `status` as it is stored, None where nothing is remembered."""
     data = {"Schedule": {"AdjustForDST": True}, "ScheduleStatus": status, "IsPastDue": past_due}
-    return TriggerEvent(
-        kind="timer", data=data, metadata={"timerTrigger": data}, reason=reason, settle=_store_messages
-    )
-
-
-async def _store_messages(outcome: Outcome) -> None:
-    """Send what the function put out, the messages of each store together."""
-    if not outcome.succeeded:
-        return
-    stores: dict[int, tuple[QueueStore, list[OutgoingMessage]]] = {}
-    for store, message in outcome.messages:
-        stores.setdefault(id(store), (store, []))[1].append(message)
-    for store, messages in stores.values():
-        await store.send(messages)
+    return TriggerEvent(kind="timer", data=data, metadata={"timerTrigger": data}, reason=reason)

@@ -70,7 +70,7 @@ class Context:
 
     @property
     def fence(self) -> int | None:
-        """The fencing number of the singleton lease that is held for this run; it grows from holder to holder."""
+        """The fencing number of the singleton lease held for this run; it grows from holder to holder."""
         return self._header.get("fence")
 
     @cached_property
@@ -86,5 +86,5 @@ class Context:
 
     @cached_property
     def metadata(self) -> dict[str, Any]:
-        """What is known of the event beside its content: url and query of a request, path of a file, dequeueCount."""
+        """What is known of the event beside its content: a request's url and query, a file's path."""
         return {**(self._header.get("data") or {}), **(self._header.get("metadata") or {})}

@@ -27,7 +27,7 @@ def describe(error: BaseException) -> str:
 
 
 def user_traceback(error: BaseException) -> str:
-    """The traceback of `error`, from the first frame that belongs neither to the worker nor to the import system."""
+    """The traceback of `error`, from the first frame that is neither the worker's nor an import's."""
     frame = error.__traceback__
     while frame is not None and _is_machinery(frame):
         frame = frame.tb_next

@@ -7,11 +7,11 @@ import contextlib
 import sys
 import threading
 import time
-import traceback
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from . import logs
+from .errors import BindError, LoadError, user_traceback
 from .loader import LoadedFunction
 from .streams import Credit, IncomingStream
 from .threads import InvocationCancelled, interrupt
@@ -44,6 +44,7 @@ class Invocation:
         self._calling = threading.Lock()
         self._interrupted = False
         self._dropped = ""
+        self._context: Any = None
 
     # -- plain functions, in a thread
 
@@ -55,11 +56,17 @@ class Invocation:
             return
         self.started = time.monotonic()
         try:
-            arguments = self.function.arguments(self.header, body, inputs)
+            arguments = self._bind(body, inputs)
             returned = self._call(arguments)
             self._succeed(self.function.results(arguments, returned))
         except BaseException as error:
             self._fail(error)
+
+    def _bind(self, body: Any, inputs: list[bytes]) -> dict[str, Any]:
+        arguments = self.function.arguments(self.header, body, inputs)
+        if self.function.context_parameter:
+            self._context = arguments[self.function.context_parameter]
+        return arguments
 
     def _call(self, arguments: dict[str, Any]) -> Any:
         self._thread = threading.get_ident()
@@ -85,7 +92,7 @@ class Invocation:
         logs.current_invocation.set(self.header["invocation"])
         self.started = time.monotonic()
         try:
-            arguments = self.function.arguments(self.header, body, inputs)
+            arguments = self._bind(body, inputs)
             called = self.function.call(**arguments)
             returned = await called if asyncio.iscoroutine(called) else called
             result = self.function.results(arguments, returned)
@@ -155,6 +162,8 @@ class Invocation:
         if self.credit:
             self.credit.abort()
         self._dropped = reason
+        if self._context is not None:
+            self._context.cancelled.set()
         if self.task:
             self.task.cancel(reason)
             return
@@ -165,23 +174,27 @@ class Invocation:
 
 
 async def _chunks(stream: Any) -> AsyncIterator[bytes]:
+    """The pieces of a streamed result; whatever makes them is closed when nobody wants more."""
     if hasattr(stream, "__aiter__"):
-        async for chunk in stream:
-            yield _as_bytes(chunk)
+        async with contextlib.aclosing(stream):
+            async for chunk in stream:
+                yield chunk
         return
-    iterator: Iterator[Any] = iter(stream)
     done = object()
-    # The next piece of a plain generator may block, so a thread waits for it.
-    while (chunk := await asyncio.to_thread(next, iterator, done)) is not done:
-        yield _as_bytes(chunk)
-
-
-def _as_bytes(chunk: Any) -> bytes:
-    return chunk.encode() if isinstance(chunk, str) else bytes(chunk)
+    with contextlib.closing(stream):
+        # The next piece of a plain generator may block, so a thread waits for it.
+        while (chunk := await asyncio.to_thread(next, stream, done)) is not done:
+            yield chunk
 
 
 def describe(error: BaseException) -> dict[str, str]:
     """An exception as the protocol tells it; never raises, whatever the exception's own methods do."""
+    if isinstance(error, (LoadError, BindError)):
+        return {
+            "type": type(error).__name__,
+            "message": str(error),
+            "traceback": getattr(error, "traceback", ""),
+        }
     name = type(error).__qualname__
     if type(error).__module__ not in ("builtins", "__main__"):
         name = f"{type(error).__module__}.{name}"
@@ -190,15 +203,7 @@ def describe(error: BaseException) -> dict[str, str]:
     except Exception:
         message = "(its message could not be made)"
     try:
-        lines = traceback.format_exception(type(error), error, user_part(error.__traceback__))
+        text = user_traceback(error)
     except Exception:
-        lines = [f"{name}: {message}"]
-    text = "".join(lines)
+        text = f"{name}: {message}"
     return {"type": name, "message": message, "traceback": text.encode("utf-8", "replace").decode()}
-
-
-def user_part(tb: Any) -> Any:
-    """The traceback without this package's own frames at its beginning."""
-    while tb is not None and tb.tb_frame.f_globals.get("__package__") == __package__:
-        tb = tb.tb_next
-    return tb

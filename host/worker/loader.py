@@ -43,7 +43,7 @@ def prepare(root: str) -> None:
 
 
 def load(function: Mapping[str, Any], root: str) -> LoadedFunction:
-    """Import and check one function (as in a `load` frame). Raises `LoadError`; needs `prepare` once before."""
+    """Import and check one function (as in a `load` frame), after `prepare`. Raises `LoadError`."""
     script = os.path.normpath(function["scriptFile"])
     shown = os.path.relpath(script, root)
     module = _import(script, root, shown)
@@ -65,8 +65,8 @@ def _import(script: str, root: str, shown: str) -> ModuleType:
         raise LoadError(f"{shown}: {describe(error)}. {_import_hint(error)}", user_traceback(error)) from None
     except SystemExit as error:
         raise LoadError(
-            f"{shown} calls sys.exit({error.code!r}) while it is imported. Move what should only run as a script "
-            'under `if __name__ == "__main__":`.',
+            f"{shown} calls sys.exit({error.code!r}) while it is imported. Move what should only run as a "
+            'script under `if __name__ == "__main__":`.',
             user_traceback(error),
         ) from None
     except BaseException as error:

@@ -98,8 +98,8 @@ def _parameters(call: Callable[..., Any]) -> list[str]:
     for parameter in parameters:
         if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
             raise LoadError(
-                f"Parameter '{parameter}' cannot be used: arguments are passed by name, one for each binding. "
-                "Write out the parameters by name."
+                f"Parameter '{parameter}' cannot be used: arguments are passed by name, one for each "
+                "binding. Write out the parameters by name."
             )
     return [parameter.name for parameter in parameters]
 
@@ -114,8 +114,8 @@ def _annotations(call: Callable[..., Any]) -> dict[str, Any]:
         hints = get_type_hints(target)
     except Exception as error:
         raise LoadError(
-            f"The annotations cannot be read: {describe(error)}. Every name in them must exist when the function "
-            "is loaded, so import it outside of TYPE_CHECKING."
+            f"The annotations cannot be read: {describe(error)}. Every name in them must exist when the "
+            "function is loaded, so import it outside of TYPE_CHECKING."
         ) from None
     return {name: None if hint in (Any, object) else hint for name, hint in hints.items()}
 
@@ -186,7 +186,8 @@ def _out_parameter(binding: Binding, hint: Any) -> Parameter:
     parameter = Parameter(binding, arguments[0])
     if not takes(parameter.type, arguments[0]):
         raise LoadError(
-            f"{parameter.where} cannot take {_shown(arguments[0])}. Annotate it as func.Out[str] or func.Out[bytes]."
+            f"{parameter.where} cannot take {_shown(arguments[0])}. "
+            "Annotate it as func.Out[str] or func.Out[bytes]."
         )
     return parameter
 
@@ -212,8 +213,8 @@ def _check_streams(signature: Signature) -> None:
             )
     if is_file(signature.trigger.annotation) and signature.asynchronous:
         raise LoadError(
-            f"{signature.trigger.where}: reading a file would block all other async functions. Annotate it as "
-            "AsyncIterator[bytes], or use a plain `def`."
+            f"{signature.trigger.where}: reading a file would block all other async functions. Annotate it "
+            "as AsyncIterator[bytes], or use a plain `def`."
         )
 
 

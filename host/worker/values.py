@@ -47,10 +47,10 @@ class LoadedFunction:
     def arguments(
         self, header: Mapping[str, Any], content: Any, inputs: Sequence[bytes] = ()
     ) -> dict[str, Any]:
-        """All arguments for one call, by parameter. Raises `BindError`. To be called in the function's thread.
+        """All arguments for one call, by parameter, made in the function's thread. Raises `BindError`.
 
-        `header` is that of the `invoke` frame, `inputs` are the values of its ``inputs``. `content` is the trigger
-        value: bytes, or with `needs_stream` a binary file (an async iterable where `asynchronous`).
+        `header` is that of the `invoke` frame, `inputs` are the values of its ``inputs``. `content` is the
+        trigger value: bytes, or with `needs_stream` a binary file (an async iterable where `asynchronous`).
         """
         arguments = {self._trigger: self._read_trigger(header, content)}
         if self._inputs:

@@ -43,7 +43,7 @@ def accepts_output(binding_type: str, kind: type) -> bool:
 
 
 def builder(binding_type: str, where: str) -> Build:
-    """What makes the rich value of that trigger or input type; imports azure.functions. Raises `LoadError`."""
+    """What makes the rich value of that trigger or input type. Raises `LoadError`."""
     try:
         return _BUILDERS[binding_type][1]()
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""Plain parameters: raw content to the text, bytes, JSON value, model or stream that an annotation asks for."""
+"""Plain parameters: raw content to the text, bytes, JSON value, model or stream that is asked for."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .values_json import is_model, parse, reader
 Decode = Callable[[Any], Any]
 
 #: What to name as possible when an annotation is refused.
-ALLOWED = "str, bytes, dict, list, int, float, bool, a dataclass, a pydantic model, BinaryIO or AsyncIterator[bytes]"
+ALLOWED = "str, bytes, dict, list, int, float, bool, a dataclass, a model, BinaryIO or AsyncIterator[bytes]"
 
 _FILES = (typing.BinaryIO, typing.IO[bytes], io.IOBase, io.RawIOBase, io.BufferedIOBase, io.BufferedReader)
 
@@ -33,7 +33,7 @@ def is_chunks(annotation: Any) -> bool:
 def decoder(annotation: Any, where: str, *, optional: bool = False) -> Decode | None:
     """What turns content into a value of that type; None for a type that is not plain.
 
-    `where` names the parameter in errors. With `optional`, empty content gives None where a parsed value is wanted.
+    `where` names the parameter in errors. `optional`: no content and null give None where JSON is wanted.
     """
     if annotation is bytes:
         return _as_it_is
@@ -46,7 +46,7 @@ def decoder(annotation: Any, where: str, *, optional: bool = False) -> Decode | 
     decode = _parsed(annotation, where)
     if decode is None or not optional:
         return decode
-    return lambda content: decode(content) if content else None
+    return lambda content: None if content.strip() in (b"", b"null") else decode(content)
 
 
 def text_decoder(where: str) -> Decode:
@@ -57,7 +57,7 @@ def text_decoder(where: str) -> Decode:
             return content.decode()
         except UnicodeDecodeError as error:
             raise BindError(
-                f"{where} is text, but what came is not UTF-8 ({error}). Annotate it as bytes to take anything."
+                f"{where} is text, but what came is not UTF-8 ({error}). As bytes it takes anything."
             ) from None
 
     return decode

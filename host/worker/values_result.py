@@ -49,7 +49,7 @@ class Results:
         return result._replace(outputs=outputs) if outputs else result
 
     def _values(self, arguments: Mapping[str, Any], returned: Any) -> dict[str, Any]:
-        """By output, all values that were given. Without a `$return`, keys of a returned dict name outputs."""
+        """All values given, by output. Without a `$return`, keys of a returned dict name outputs."""
         values = {name: arguments[name].get() for name in self._outs}
         if _RETURN in self._names:
             values[_RETURN] = returned
@@ -75,8 +75,8 @@ class Results:
             kind, body = to_any(returned, "The result")
             return Result(kind, None, body)
         raise BindError(
-            f"The function returned a value of type {type(returned).__name__}, but function.json has no output "
-            "'$return' for it. Add one, or return nothing."
+            f"The function returned a value of type {type(returned).__name__}, but function.json has no "
+            "output '$return' for it. Add one, or return nothing."
         )
 
     def _respond(self, value: Any) -> Result:

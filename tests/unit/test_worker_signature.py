@@ -166,12 +166,24 @@ def test_an_annotation_that_names_nothing_is_refused() -> None:
         bool,
         dict[str, Any],
         list[Order],
-        typing.List[str],
+        typing.List[str],  # noqa: UP006
         Mapping[str, int],
-    ]  # noqa: UP006
-    + [Order, Model, Row, BinaryIO, typing.IO[bytes], io.BufferedIOBase, io.RawIOBase, Any, object]
-    + [Optional[str], bytes | None, Order | None, typing.Annotated[str, "note"], func.QueueMessage]  # noqa: UP045
-    + [Optional[func.QueueMessage]],  # noqa: UP045
+        Order,
+        Model,
+        Row,
+        BinaryIO,
+        typing.IO[bytes],
+        io.BufferedIOBase,
+        io.RawIOBase,
+        Any,
+        object,
+        Optional[str],  # noqa: UP045
+        bytes | None,
+        Order | None,
+        typing.Annotated[str, "note"],
+        func.QueueMessage,
+        Optional[func.QueueMessage],  # noqa: UP045
+    ],
 )
 def test_plain_and_fitting_types_are_taken(annotation: Any) -> None:
     assert check(annotated(annotation)).trigger.name == "msg"
@@ -179,8 +191,21 @@ def test_plain_and_fitting_types_are_taken(annotation: Any) -> None:
 
 @pytest.mark.parametrize(
     "annotation",
-    [123, [str], Union[str, bytes], str | int | None, set, object(), typing.TypeVar("T"), func.Out[str]]  # noqa: UP007
-    + [func.HttpRequest, func.TimerRequest, complex, typing.TextIO, AsyncIterator[str]],
+    [
+        123,
+        [str],
+        Union[str, bytes],  # noqa: UP007
+        str | int | None,
+        set,
+        object(),
+        typing.TypeVar("T"),
+        func.Out[str],
+        func.HttpRequest,
+        func.TimerRequest,
+        complex,
+        typing.TextIO,
+        AsyncIterator[str],
+    ],
 )
 def test_other_types_are_refused(annotation: Any) -> None:
     refusal(annotated(annotation))
@@ -299,14 +324,17 @@ def test_a_return_annotation_counts_only_with_a_binding_for_it() -> None:
     "annotation",
     [
         str | None,
-        Optional[func.HttpResponse],
+        Optional[func.HttpResponse],  # noqa: UP045
         str | func.HttpResponse,
         dict[str, Any],
         list[int],
         Order,
         Model,
-    ]  # noqa: UP045
-    + [Iterator[str], Generator[bytes, None, None], AsyncIterator[bytes], typing.Iterable[str]],
+        Iterator[str],
+        Generator[bytes, None, None],
+        AsyncIterator[bytes],
+        typing.Iterable[str],
+    ],
 )
 def test_http_answers_with_more_than_text(annotation: Any) -> None:
     assert check(returning(annotation), out("http"), on="httpTrigger")
@@ -366,7 +394,7 @@ def test_wrapped_partial_and_callable_entry_points_are_seen_through() -> None:
 
 
 def test_postponed_annotations_are_resolved() -> None:
-    def main(msg: "bytes") -> None: ...  # noqa: UP037
+    def main(msg: bytes) -> None: ...
 
     assert check(main).trigger.annotation is bytes
 

@@ -1,0 +1,159 @@
+"""One entry of `bindings` in a function.json to one checked binding, or to the reasons why not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from msgspec import Struct
+
+from ..bindings.expressions import ExpressionError, resolve_settings
+from ..bindings.time_span import format_time_span
+from ..triggers.descriptor import Binding
+from ..triggers.fields import BINDING_FIELDS
+from .binding_checks import STORED, check_binding
+from .checker import Checker, fields_of_model
+from .function_models import DIRECTIONS, NOT_SERVED, BindingCommon, binding_fields
+from .jsonc import KeyPath
+from .policy import PolicyFields
+from .report import Report
+from .settings import AppSettings
+from .vocabulary import nearest
+
+_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9]{0,127}|\$return", re.ASCII)
+_COMMON = frozenset(each.encode_name for each in fields_of_model(BindingCommon))
+_POLICIES = frozenset(each.encode_name for each in fields_of_model(PolicyFields))
+
+
+class BindingReader:
+    """Reads the bindings of one function."""
+
+    def __init__(self, triggers: Mapping[str, type[Struct]], app: AppSettings, report: Report) -> None:
+        self._models = {**BINDING_FIELDS, **triggers}
+        self._spellings = {kind.lower(): kind for kind in self._models}
+        self._app = app
+        self._report = report
+
+    def model(self, entry: Any) -> type[Struct] | None:
+        """The fields of the entry's type; None when that is missing or not served."""
+        kind = _lowered(entry).get("type")
+        return self._models.get(self._spellings.get(str(kind).lower(), ""))
+
+    def read(self, entry: Any, path: KeyPath, checker: Checker) -> Binding | None:
+        """The binding, checked and with its settings put in; None when something is wrong, which is told."""
+        before = len(self._errors())
+        model = self.model(entry)
+        if model is None:
+            self._tell_type(entry, path)
+            return None
+        settled = {
+            key: value
+            if key.lower() in map(str.lower, _COMMON)
+            else settle(value, (*path, key), self._app, self._report)
+            for key, value in entry.items()
+        }
+        checked = checker.check(settled, binding_fields(model), path)
+        if len(self._errors()) > before:
+            return None
+        binding = self._binding(checked, path)
+        self._check_name(binding, path)
+        self._check_direction(binding, path, stated="direction" in checked)
+        self._check_connection(binding, path)
+        return binding if len(self._errors()) == before else None
+
+    def _binding(self, checked: dict[str, Any], path: KeyPath) -> Binding:
+        kind = self._spellings[checked["type"].lower()]
+        fields = {
+            key: plain(value) if key in _POLICIES else value
+            for key, value in checked.items()
+            if key not in _COMMON
+        }
+        return Binding(
+            type=kind,
+            name=checked["name"],
+            direction=checked.get("direction", "in"),
+            data_type=checked.get("dataType", "undefined"),
+            cardinality=checked.get("cardinality", "one"),
+            fields=check_binding(kind, fields, self._report, path),
+        )
+
+    def _tell_type(self, entry: Any, path: KeyPath) -> None:
+        lowered = _lowered(entry)
+        kind = lowered.get("type")
+        if not isinstance(entry, dict):
+            self._report.error(path, "A binding is an object.", 'Write it as {"type": …, "name": …}.')
+        elif not isinstance(kind, str) or not kind:
+            self._report.error(
+                (*path, "type"), "'type' is missing.", 'Add it, such as "type": "queueTrigger".'
+            )
+        elif kind.lower() in map(str.lower, NOT_SERVED):
+            self._report.error(
+                (*path, "type"), f"Not served here: {kind}.", f"There are: {', '.join(sorted(self._models))}."
+            )
+        else:
+            near = nearest(kind, self._models)
+            fix = f"Did you mean {near}?" if near else f"There are: {', '.join(sorted(self._models))}."
+            self._report.error((*path, "type"), f"'{kind}' is not a known binding type.", fix)
+
+    def _check_name(self, binding: Binding, path: KeyPath) -> None:
+        if not _NAME.fullmatch(binding.name):
+            self._report.error(
+                (*path, "name"),
+                f"'{binding.name}' is not a binding name.",
+                "Use letters and digits, a letter first and no underscore, or $return.",
+            )
+        elif binding.name == "$return" and binding.direction != "out":
+            self._report.error((*path, "name"), "$return is always an output.", 'Set "direction": "out".')
+
+    def _check_direction(self, binding: Binding, path: KeyPath, *, stated: bool) -> None:
+        allowed = DIRECTIONS.get(binding.type, ("in",))
+        if binding.direction in allowed:
+            return
+        said = f"'{binding.direction}'" if stated else "'in', which an absent direction means,"
+        self._report.error(
+            (*path, "direction"),
+            f"{said} is not a direction of {binding.type}.",
+            f'Set "direction": "{allowed[-1]}".',
+        )
+
+    def _check_connection(self, binding: Binding, path: KeyPath) -> None:
+        if binding.type not in STORED:
+            return
+        connection = self._app.connection(binding.fields.get("connection") or "")
+        if connection.message:
+            tell = self._report.warning if connection.usable else self._report.error
+            fix = "Set it to UseDevelopmentStorage=true for the embedded store."
+            tell((*path, "connection"), connection.message, fix)
+
+    def _errors(self) -> list[str]:
+        return [problem.message for problem in self._report.problems if problem.severity == "error"]
+
+
+def settle(value: Any, path: KeyPath, app: AppSettings, report: Report) -> Any:
+    """The value with ``%SETTING%`` put into all its texts; one that cannot be is told and stays."""
+    if isinstance(value, dict):
+        return {key: settle(inner, (*path, key), app, report) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [settle(inner, (*path, index), app, report) for index, inner in enumerate(value)]
+    if not isinstance(value, str) or "%" not in value:
+        return value
+    try:
+        return resolve_settings(value, app.get)
+    except ExpressionError as error:
+        report.error(path, str(error), "Add the setting to local.settings.json or the environment.")
+        return value
+
+
+def plain(value: Any) -> Any:
+    """A checked value as JSON again: durations as TimeSpan texts, -1 for none at all."""
+    if isinstance(value, dict):
+        return {key: plain(inner) for key, inner in value.items()}
+    if isinstance(value, timedelta):
+        return format_time_span(value)
+    return "-1" if value is None else value
+
+
+def _lowered(entry: Any) -> dict[str, Any]:
+    return {key.lower(): value for key, value in entry.items()} if isinstance(entry, dict) else {}

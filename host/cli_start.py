@@ -1,0 +1,165 @@
+"""`funchost start`: serve the functions of an app until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import signal
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..bindings.errors import ConfigurationError, FunchostError
+from ..bindings.time_span import parse_duration
+from .cli import run_async
+from .cli_output import Exit, emit_table, fail, show_problems, talk
+from .functions import FunctionStatus
+from .host import Host, HostOptions
+from .log import FORMATS, Log, LogHandler
+
+
+class Duration(click.ParamType[timedelta]):
+    """A length of time such as ``10s``, ``5m`` or ``00:10:00``."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        if isinstance(value, timedelta):
+            return value
+        try:
+            return parse_duration(value)
+        except (FunchostError, ValueError) as error:
+            self.fail(str(error), param, ctx)
+
+
+@click.command()
+@click.option("--root", type=click.Path(path_type=Path), default=".", help="The app root (default: here).")
+@click.option("-p", "--port", type=click.IntRange(0, 65535), help="Port; 0 takes any free one. Default 7071.")
+@click.option("--address", help="Address to listen on. Default 127.0.0.1.")
+@click.option("--functions", multiple=True, help="Serve only these; repeat, or separate with commas.")
+@click.option("--watch/--no-watch", default=True, help="Bring changed code into service. Default on.")
+@click.option("--workers", type=click.IntRange(1, 10), help="Worker processes. Default 1.")
+@click.option("--auth/--no-auth", default=None, help="Ask for keys. Default: only beyond this machine.")
+@click.option("--cors", help="Origins that browsers may call from, separated by commas, or *.")
+@click.option("--cors-credentials", is_flag=True, default=None, help="Let those origins send credentials.")
+@click.option("--drain-timeout", type=Duration(), default="10s", help="How long a stop waits. Default 10s.")
+@click.option("--store", type=click.Path(path_type=Path), help="Folder of the store. Default ROOT/.funchost.")
+@click.option("--python", type=click.Path(path_type=Path), help="Interpreter of the workers.")
+@click.option("--strict", is_flag=True, help="Do not start while there is any problem.")
+@click.option("--log-format", type=click.Choice(FORMATS), help="Default: pretty on a terminal, else plain.")
+@click.option("-q", "--quiet", is_flag=True, help="Only warnings and errors.")
+@click.option("-v", "--verbose", is_flag=True, help="Also each run's beginning and end.")
+def start(
+    functions: tuple[str, ...],
+    strict: bool,
+    log_format: str | None,
+    quiet: bool,
+    verbose: bool,
+    **options: Any,
+) -> int:
+    """Serve the functions of an app."""
+    names = frozenset(name.strip() for each in functions for name in each.split(",") if name.strip())
+    host_options = HostOptions(functions=names or None, **options)
+    level = "warning" if quiet else "debug" if verbose else "info"
+    log = Log(sys.stderr, log_format or ("pretty" if sys.stderr.isatty() else "plain"), level)
+    _bring_in_logging(log, debug=verbose)
+    try:
+        return int(run_async(lambda: _serve(Host(host_options, log), log, strict=strict, quiet=quiet)))
+    finally:
+        log.close()
+
+
+async def _serve(host: Host, log: Log, *, strict: bool, quiet: bool) -> int:
+    asked = _StopSignals()
+    problems = host.prepare()
+    host.on_problems = show_problems
+    await _open(host, log)
+    show_problems(host.problems)
+    if strict and host.problems:
+        await host.stop(timedelta(0))
+        fail(f"{len(problems)} problems, and --strict asks for none.", Exit.CONFIGURATION)
+    await host.serve()
+    if not quiet:
+        _show(host)
+    await asked.first.wait()
+    log.say("info", "Stopping: what runs may finish. A second signal stops at once.")
+    stopping = asyncio.create_task(host.stop())
+    await asyncio.wait(
+        {stopping, asyncio.create_task(asked.second.wait())}, return_when=asyncio.FIRST_COMPLETED
+    )
+    if not stopping.done():
+        host.abandon()
+        return Exit.INTERRUPTED
+    await stopping
+    return Exit.INTERRUPTED if asked.by_keyboard else Exit.OK
+
+
+async def _open(host: Host, log: Log) -> None:
+    try:
+        await host.open()
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            from .port_holder import holder_of
+
+            port = host.wanted_port
+            fail(
+                f"Port {port} is in use{holder_of(port)}. End that process, or choose another port with --port.",
+                Exit.IN_USE,
+            )
+        raise ConfigurationError(f"The host cannot listen at {host.address}: {error.strerror}.") from error
+
+
+def _show(host: Host) -> None:
+    rows = host.functions.status()
+    if rows:
+        emit_table(("FUNCTION", "TRIGGER", "WHERE", "STATE"), [_row(row, host.url) for row in rows], err=True)
+    else:
+        talk("No functions yet. `funchost new hello --trigger http` makes one.")
+    talk("")
+    talk(
+        f"Listening on {host.url}  (store {host.store_folder}, keys {'asked for' if host.auth else 'not asked for'})"
+    )
+    talk("Ctrl+C stops.")
+
+
+def _row(status: FunctionStatus, url: str) -> tuple[str, str, str, str]:
+    where = status.where
+    if status.trigger == "httpTrigger" and where:
+        methods, _, path = where.rpartition(" ")
+        where = f"{methods} {url}{path}".strip()
+    state = status.state if not status.errors else f"{status.state}: {status.errors[0].splitlines()[0]}"
+    return status.name, status.trigger.removesuffix("Trigger"), where, state
+
+
+class _StopSignals:
+    """Ctrl+C and SIGTERM, the first and the second time."""
+
+    def __init__(self) -> None:
+        self.first, self.second = asyncio.Event(), asyncio.Event()
+        self.by_keyboard = False
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            try:
+                loop.add_signal_handler(number, self._came, number)
+            except NotImplementedError:
+                signal.signal(number, lambda number, frame: loop.call_soon_threadsafe(self._came, number))
+
+    def _came(self, number: int) -> None:
+        if self.first.is_set():
+            self.second.set()
+        self.by_keyboard = number == signal.SIGINT
+        self.first.set()
+
+
+def _bring_in_logging(log: Log, *, debug: bool) -> None:
+    """The host's own modules log through the standard library; libraries only when something is wrong."""
+    root = logging.getLogger()
+    root.handlers = [LogHandler(log)]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("funchost").setLevel(logging.DEBUG if debug else logging.INFO)
+    # A function that takes long to load is no news.
+    logging.getLogger("asyncio").setLevel(logging.ERROR)

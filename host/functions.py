@@ -1,0 +1,267 @@
+"""The functions that this host serves: each with its trigger, its listener, and what stands in its way."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from ..bindings.errors import ConfigurationError, FunchostError
+from ..triggers.base import Deliver, ErrorInfo, Listener, Outcome, Resources, Trigger
+from ..triggers.descriptor import FunctionDescriptor, Problem
+from ..triggers.registry import trigger_class
+from .executor import Executor
+
+#: Pauses between two tries to start a listener, in seconds; the last one repeats.
+START_PAUSES = (2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 120.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionStatus:
+    """One function as people and tools are shown it."""
+
+    name: str
+    trigger: str
+    #: Its URL, queue, path or next run.
+    where: str
+    state: str
+    disabled: bool = False
+    errors: tuple[str, ...] = ()
+
+
+class ServedFunction:
+    """A function in service: its listener runs from `start` to `stop`, and is tried again when it fails."""
+
+    def __init__(
+        self,
+        descriptor: FunctionDescriptor,
+        trigger: Trigger,
+        deliver: Deliver,
+        report: Callable[[str], None],
+    ) -> None:
+        self.descriptor = descriptor
+        self.trigger = trigger
+        self.deliver = deliver
+        #: Why the current code or configuration is not (or not newly) in service.
+        self.error: str | None = None
+        self._report = report
+        self._listener: Listener | None = None
+        self._starting: asyncio.Task[None] | None = None
+        self._failure: str | None = None
+
+    async def start(self) -> None:
+        """Start listening. A listener that does not start is tried again until it does."""
+        self._listener = self.trigger.listener(self.deliver)
+        if not await self._try_start():
+            self._starting = asyncio.create_task(self._keep_trying(), name=f"start {self.descriptor.name}")
+
+    async def stop(self) -> None:
+        """Stop listening; returns when nothing is in flight."""
+        if self._starting:
+            self._starting.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._starting
+        if self._listener:
+            await self._listener.stop()
+            self._listener = None
+
+    async def run(self, data: bytes | None) -> Outcome:
+        """Run it once by hand."""
+        return await self.deliver(self.trigger.manual_event(data))
+
+    @property
+    def is_http(self) -> bool:
+        """Whether an HTTP request runs it."""
+        return self.descriptor.trigger.type == "httpTrigger"
+
+    @property
+    def status(self) -> FunctionStatus:
+        """How it stands now."""
+        errors = tuple(text for text in (self.error, self._failure) if text)
+        return FunctionStatus(
+            name=self.descriptor.name,
+            trigger=self.descriptor.trigger.type,
+            where=self.trigger.describe(),
+            state=self._state(),
+            disabled=self.descriptor.disabled,
+            errors=errors,
+        )
+
+    def _state(self) -> str:
+        if self.descriptor.disabled:
+            return "disabled"
+        if self._failure:
+            return f"failing: {self._failure}"
+        if self._listener is None:
+            return "in error" if self.error else "not listening"
+        return f"{self._listener.state}, with its last good code" if self.error else self._listener.state
+
+    async def _try_start(self) -> bool:
+        assert self._listener is not None
+        try:
+            await self._listener.start()
+        except Exception as error:
+            if str(error) != self._failure:
+                self._report(f"The listener of {self.descriptor.name} does not start: {error}")
+            self._failure = str(error)
+            return False
+        self._failure = None
+        return True
+
+    async def _keep_trying(self) -> None:
+        for attempt in range(1_000_000):
+            await asyncio.sleep(START_PAUSES[min(attempt, len(START_PAUSES) - 1)])
+            if await self._try_start():
+                return
+
+
+class Functions:
+    """All functions of this host. `arrange` and `listen` bring a new state of the app into service."""
+
+    def __init__(self, executor: Executor, resources: Resources, *, listen: bool = True) -> None:
+        self._executor = executor
+        self._resources = resources
+        self._listen = listen
+        self._served: dict[str, ServedFunction] = {}
+        #: Functions that cannot be served at all, and why.
+        self._broken: dict[str, tuple[str, tuple[str, ...]]] = {}
+        #: Taken in, but not listening yet.
+        self._fresh: list[ServedFunction] = []
+        self._ending: set[asyncio.Task[None]] = set()
+
+    def __iter__(self) -> Iterator[ServedFunction]:
+        return iter(self._served.values())
+
+    def __len__(self) -> int:
+        return len(self._served)
+
+    def get(self, name: str) -> ServedFunction | None:
+        """The function of that name, in any case."""
+        wanted = name.lower()
+        return next((one for key, one in self._served.items() if key.lower() == wanted), None)
+
+    def reason_against(self, name: str) -> str | None:
+        """Why a function of that name is not served, when it is known to be there."""
+        wanted = name.lower()
+        return next((" ".join(why) for key, (_, why) in self._broken.items() if key.lower() == wanted), None)
+
+    def arrange(
+        self,
+        found: Iterable[FunctionDescriptor],
+        problems: Iterable[Problem],
+        load_errors: Mapping[str, ErrorInfo],
+        *,
+        still_served: Callable[[str], bool],
+    ) -> list[Problem]:
+        """Take what was found into service, from the next `listen` on. What cannot be served goes on as it was.
+
+        `load_errors` are the functions whose code does not load; `still_served` tells whether older code of
+        theirs is. Returns further problems that showed.
+        """
+        descriptors = {descriptor.name: descriptor for descriptor in found}
+        self._broken = _broken(problems)
+        for name in [name for name in self._served if name not in descriptors and name not in self._broken]:
+            self._end(self._served.pop(name))
+        more: list[Problem] = []
+        for name, descriptor in descriptors.items():
+            error = load_errors.get(name)
+            if error and name in self._served and still_served(name):
+                self._served[name].error = f"{error.type}: {error.message}"
+                continue
+            try:
+                self._take_in(descriptor, error)
+            except FunchostError as wrong:
+                more.append(self._unusable(descriptor, wrong))
+        return more + self._check_routes()
+
+    async def listen(self) -> None:
+        """Start the listeners of all functions that were newly taken in."""
+        fresh, self._fresh = self._fresh, []
+        if self._listen:
+            await asyncio.gather(*(served.start() for served in fresh if self._should_listen(served)))
+
+    async def stop(self) -> None:
+        """Stop all listeners; returns when nothing is in flight."""
+        await asyncio.gather(*(served.stop() for served in self._served.values()), *self._ending)
+
+    def status(self) -> list[FunctionStatus]:
+        """How every function stands, those included that cannot be served; by name."""
+        served = [one.status for one in self._served.values()]
+        broken = [
+            FunctionStatus(name=name, trigger=trigger, where="", state="in error", errors=errors)
+            for name, (trigger, errors) in self._broken.items()
+            if name not in self._served
+        ]
+        return sorted([*served, *broken], key=lambda status: status.name.lower())
+
+    def _take_in(self, descriptor: FunctionDescriptor, error: ErrorInfo | None) -> None:
+        """Put the function in the place of what was there, unless that is the same."""
+        old = self._served.get(descriptor.name)
+        text = f"{error.type}: {error.message}" if error else None
+        if old and old.descriptor == descriptor and (old.error == text or old.is_http):
+            old.error = text
+            return
+        made = self._make(descriptor)
+        made.error = text
+        self._served[descriptor.name] = made
+        self._fresh.append(made)
+        if old:
+            self._end(old)
+
+    def _unusable(self, descriptor: FunctionDescriptor, wrong: FunchostError) -> Problem:
+        self._broken[descriptor.name] = (descriptor.trigger.type, (str(wrong),))
+        key = (
+            f"bindings.{descriptor.trigger.name}.{wrong.key}"
+            if isinstance(wrong, ConfigurationError)
+            else None
+        )
+        return Problem(str(wrong), _file(descriptor, self._resources), key, function=descriptor.name)
+
+    def _check_routes(self) -> list[Problem]:
+        triggers = [served.trigger for served in self._served.values() if served.is_http]
+        if not triggers:
+            return []
+        from ..triggers.http import HttpTrigger, route_problems  # only apps with HTTP functions need it
+
+        problems = route_problems(trigger for trigger in triggers if isinstance(trigger, HttpTrigger))
+        for problem in problems:
+            if problem.severity == "error" and problem.function:
+                self._broken[problem.function] = ("httpTrigger", (problem.message,))
+                taken_out = self._served.pop(problem.function)
+                self._fresh = [served for served in self._fresh if served is not taken_out]
+                self._end(taken_out)
+        return problems
+
+    def _make(self, descriptor: FunctionDescriptor) -> ServedFunction:
+        cls = trigger_class(descriptor.trigger.type)
+        fields = msgspec.convert(descriptor.trigger.fields, cls.Fields)
+        trigger = cls(descriptor, fields, self._resources)
+        return ServedFunction(descriptor, trigger, self._executor.deliver(descriptor), self._resources.report)
+
+    def _should_listen(self, served: ServedFunction) -> bool:
+        # A disabled HTTP function is still there for who shows the master key; one whose code does not load
+        # answers 500. All others leave what comes for them where it is.
+        return served.is_http or not (served.descriptor.disabled or served.error)
+
+    def _end(self, served: ServedFunction) -> None:
+        """Stop in the background: what is in flight may take its time."""
+        task = asyncio.create_task(served.stop(), name=f"stop {served.descriptor.name}")
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+
+def _broken(problems: Iterable[Problem]) -> dict[str, tuple[str, tuple[str, ...]]]:
+    broken: dict[str, tuple[str, tuple[str, ...]]] = {}
+    for problem in problems:
+        if problem.function and problem.severity == "error":
+            _, reasons = broken.get(problem.function, ("", ()))
+            broken[problem.function] = ("?", (*reasons, problem.message))
+    return broken
+
+
+def _file(descriptor: FunctionDescriptor, resources: Resources) -> str:
+    path = descriptor.directory / "function.json"
+    return str(path.relative_to(resources.root)) if path.is_relative_to(resources.root) else str(path)

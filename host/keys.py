@@ -1,0 +1,171 @@
+"""The keys that open functions: where they are kept, and what each of them opens (functions-semantics 8.3)."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hmac
+import logging
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..bindings.clock import Clock, SystemClock
+from ..bindings.errors import NotFound
+from ..bindings.state import StateStore
+
+log = logging.getLogger(__name__)
+
+SCOPE = "keys"
+MASTER = "_master"
+#: Rings that belong to no function. Each holds keys of one level.
+MASTER_RING, HOST_RING, SYSTEM_RING = "master", "host", "system"
+#: Seconds between two looks at the store.
+REFRESH = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key. Names and functions are compared without case."""
+
+    #: ``master``, ``host``, ``system``, or ``function:<name>`` for the keys of one function.
+    ring: str
+    name: str
+    value: str
+
+    @property
+    def level(self) -> str:
+        """The level that it claims."""
+        return {MASTER_RING: "admin", SYSTEM_RING: "system"}.get(self.ring, "function")
+
+
+def function_ring(function: str) -> str:
+    """The ring of one function's own keys."""
+    return f"function:{function.lower()}"
+
+
+def new_value() -> str:
+    """A key's value: 40 random bytes in URL-safe base64."""
+    return base64.urlsafe_b64encode(secrets.token_bytes(40)).decode()
+
+
+class Keys:
+    """All keys of a host, in memory and in the store that other hosts share.
+
+    Memory is brought up to date at most once a minute, when a key is asked for: so a key changed elsewhere
+    counts here within a minute, and the first request that shows it may still be turned away.
+    """
+
+    def __init__(self, state: StateStore, clock: Clock | None = None) -> None:
+        self._state = state
+        self._clock = clock or SystemClock()
+        #: By ring, then by name in lower case.
+        self._rings: dict[str, dict[str, Key]] = {}
+        self._read_at = 0.0
+        self._refreshing: asyncio.Task[None] | None = None
+
+    async def load(self) -> None:
+        """Read the keys; makes the master key and the host's default key when they are missing."""
+        await self._read()
+        await self._ensure(MASTER_RING, MASTER)
+        await self._ensure(HOST_RING, "default")
+
+    def authorize(self, presented: str | None, level: str, function: str) -> bool:
+        """Whether this key (None: no key) opens a function that asks for this level.
+
+        The level that a key claims must be the one asked for; only the master key opens everything.
+        """
+        if level == "anonymous":
+            return True
+        if not presented:
+            return False
+        self._refresh_if_old()
+        shown = presented.encode("utf-8", "replace")
+        claimed = set()
+        for ring in (MASTER_RING, HOST_RING, SYSTEM_RING, function_ring(function)):
+            for key in self._rings.get(ring, {}).values():
+                # All are compared, in constant time each: how long it takes tells nothing of the keys.
+                if hmac.compare_digest(shown, key.value.encode()):
+                    claimed.add(key.level)
+        return "admin" in claimed or level in claimed
+
+    async def list(self, function: str | None = None) -> Sequence[Key]:
+        """All keys, or those of one function (its default key is made when it has none)."""
+        if function is None:
+            return [key for ring in sorted(self._rings) for key in self.ring(ring)]
+        ring = function_ring(function)
+        if not self.ring(ring):
+            await self._ensure(ring, "default")
+        return self.ring(ring)
+
+    def ring(self, ring: str) -> Sequence[Key]:
+        """The keys of one ring, by name."""
+        return [key for _, key in sorted(self._rings.get(ring, {}).items())]
+
+    def get(self, ring: str, name: str) -> Key | None:
+        """The key of this name, or None."""
+        return self._rings.get(ring, {}).get(name.lower())
+
+    async def rotate(self, name: str, function: str | None = None) -> str:
+        """Give a key a new value, made here, and return it; a key that is not there is made."""
+        return (await self.set(name, new_value(), function)).value
+
+    async def set(self, name: str, value: str, function: str | None = None) -> Key:
+        """Give a key this value."""
+        return await self.put(self._ring_of(name, function), name, value)
+
+    async def delete(self, name: str, function: str | None = None) -> None:
+        """Remove a key. Raises `NotFound`, also for the master key: there is always one."""
+        ring = self._ring_of(name, function)
+        if ring == MASTER_RING or not await self.remove(ring, name):
+            raise NotFound(f"There is no key '{name}' that could be removed.")
+
+    async def put(self, ring: str, name: str, value: str) -> Key:
+        """Keep a key in a ring."""
+        key = Key(ring, name, value)
+        await self._state.put(SCOPE, f"{ring}/{name.lower()}", {"name": name, "value": value})
+        self._rings.setdefault(ring, {})[name.lower()] = key
+        return key
+
+    async def remove(self, ring: str, name: str) -> bool:
+        """Remove a key from a ring; False when it was not there."""
+        if self._rings.get(ring, {}).pop(name.lower(), None) is None:
+            return False
+        await self._state.put(SCOPE, f"{ring}/{name.lower()}", None)
+        return True
+
+    def _ring_of(self, name: str, function: str | None) -> str:
+        """Where a key of this name belongs: extensions have system keys, everything else opens functions."""
+        if function is not None:
+            return function_ring(function)
+        if name.lower() == MASTER:
+            return MASTER_RING
+        return SYSTEM_RING if name.lower().endswith("_extension") else HOST_RING
+
+    async def _ensure(self, ring: str, name: str) -> None:
+        if self.get(ring, name) is None:
+            await self.put(ring, name, new_value())
+            # Another host may have made one at the same moment: what the store has kept is what counts.
+            await self._read()
+
+    async def _read(self) -> None:
+        found: dict[str, dict[str, Key]] = {}
+        for place, value in (await self._state.items(SCOPE)).items():
+            ring, _, name = place.rpartition("/")
+            found.setdefault(ring, {})[name] = Key(ring, value["name"], value["value"])
+        self._rings = found
+        self._read_at = self._clock.monotonic()
+
+    def _refresh_if_old(self) -> None:
+        if self._clock.monotonic() - self._read_at < REFRESH or self._refreshing is not None:
+            return
+        self._read_at = self._clock.monotonic()
+        self._refreshing = asyncio.get_running_loop().create_task(self._refresh())
+
+    async def _refresh(self) -> None:
+        try:
+            await self._read()
+        except Exception as error:
+            log.warning("The keys could not be read again, the known ones stay valid: %s", error)
+        finally:
+            self._refreshing = None

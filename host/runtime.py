@@ -1,0 +1,86 @@
+"""Where running hosts can be found: `.funchost/runtime.json`, for the command line and other tools.
+
+The file names the host that started last; each host also keeps a file of its own beside its lock, so that the
+name passes on when that host ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+import msgspec
+
+RUNTIME_FILE = "runtime.json"
+
+
+class Runtime(msgspec.Struct, frozen=True, kw_only=True):
+    """A running host."""
+
+    pid: int
+    url: str
+    version: str
+    root: str
+    #: The names of the functions it serves.
+    functions: list[str]
+    started: str
+
+
+class RuntimeFile:
+    """This host's entry, written when it serves and removed when it ends."""
+
+    def __init__(self, store: Path, owner: str) -> None:
+        self._store = store
+        self._own = store / "hosts" / f"{owner}.json"
+
+    def write(self, runtime: Runtime) -> None:
+        """Tell where this host is."""
+        _write(self._own, runtime)
+        _write(self._store / RUNTIME_FILE, runtime)
+
+    def remove(self) -> None:
+        """Tell of another host that still runs, or of none."""
+        with contextlib.suppress(OSError):
+            self._own.unlink()
+        others = running_hosts(self._store)
+        current = self._store / RUNTIME_FILE
+        if others:
+            _write(current, others[-1])
+        else:
+            with contextlib.suppress(OSError):
+                current.unlink()
+
+
+def running_hosts(store: Path) -> list[Runtime]:
+    """All hosts on the store whose process exists, the one that started last at the end."""
+    found = []
+    for path in (store / "hosts").glob("*.json"):
+        runtime = _read(path)
+        if runtime and _exists(runtime.pid):
+            found.append(runtime)
+    return sorted(found, key=lambda runtime: runtime.started)
+
+
+def _read(path: Path) -> Runtime | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Runtime)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def _write(path: Path, runtime: Runtime) -> None:
+    # Readers see the old file or the new one, never half of it.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_bytes(msgspec.json.format(msgspec.json.encode(runtime)) + b"\n")
+    temporary.replace(path)
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

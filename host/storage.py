@@ -1,0 +1,46 @@
+"""The host's storage, put together: the embedded store with its queues, blobs, leases and state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from ..bindings.clock import Clock, new_id
+from ..bindings.embedded_lease import EmbeddedLeases
+from ..bindings.embedded_queue import MAX_BODY, MAX_BODY_BASE64, EmbeddedQueues
+from ..bindings.embedded_state import EmbeddedState
+from ..bindings.folder_blobs import FolderBlobs
+from ..bindings.presence import Presence
+from ..bindings.store import Store
+from ..triggers.locks import Locks
+
+#: Beside the app, unless `--store` says otherwise.
+DEFAULT_FOLDER = ".funchost"
+
+
+class EmbeddedStorage:
+    """Everything on one embedded store. Open it in the event loop; `close` gives back what this host held."""
+
+    def __init__(
+        self,
+        folder: Path,
+        clock: Clock,
+        *,
+        base64: bool = True,
+        report: Callable[[str], None] = lambda message: None,
+    ) -> None:
+        #: This process on the store, in leases and in flight.
+        self.owner = new_id()
+        self.store = Store(folder, clock=clock)
+        limit = MAX_BODY_BASE64 if base64 else MAX_BODY
+        self.queues = EmbeddedQueues(self.store, self.owner, max_body=limit)
+        self.blobs = FolderBlobs(folder)
+        self.state = EmbeddedState(self.store, self.queues)
+        self.locks = Locks(EmbeddedLeases(self.store), self.owner, report=report)
+        self.presence = Presence(self.store, self.owner, report=report)
+
+    async def close(self) -> None:
+        """Give back leases and messages, and close the store."""
+        await self.locks.stop()
+        await self.presence.stop()
+        await self.store.close()

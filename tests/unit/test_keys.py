@@ -1,0 +1,289 @@
+"""Keys, what they open, and the key API: functions-semantics 8.3."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from funchost.bindings.errors import NotFound
+from funchost.bindings.state import Sighting
+from funchost.host.key_api import KeyApi
+from funchost.host.keys import REFRESH, SCOPE, Keys
+
+
+class MemoryState:
+    """A `StateStore` in memory, as far as keys need one."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, dict[str, Any]] = {}
+        self.reads = 0
+        self.broken = False
+
+    async def get(self, scope: str, key: str) -> Any:
+        return self.values.get(scope, {}).get(key)
+
+    async def put(self, scope: str, key: str, value: Any) -> None:
+        kept = self.values.setdefault(scope, {})
+        if value is None:
+            kept.pop(key, None)
+        else:
+            kept[key] = value
+
+    async def items(self, scope: str) -> Mapping[str, Any]:
+        self.reads += 1
+        if self.broken:
+            raise OSError("the disk is gone")
+        return dict(self.values.get(scope, {}))
+
+    async def seen(self, scope: str) -> dict[str, str]:
+        return {}
+
+    async def record(self, scope: str, sightings: Sequence[Sighting]) -> int:
+        return 0
+
+
+class ManualClock:
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.seconds, UTC)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def state() -> MemoryState:
+    return MemoryState()
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+async def keys(state: MemoryState, clock: ManualClock) -> Keys:
+    keys = Keys(state, clock)
+    await keys.load()
+    return keys
+
+
+async def refreshed() -> None:
+    """Let a refresh in the background have its turn."""
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
+async def test_a_new_store_gets_a_master_key_and_a_default_key(keys: Keys, state: MemoryState) -> None:
+    assert [(key.ring, key.name) for key in await keys.list()] == [("host", "default"), ("master", "_master")]
+    assert set(state.values[SCOPE]) == {"master/_master", "host/default"}
+
+
+async def test_a_generated_value_is_40_random_bytes_in_url_safe_base64(keys: Keys) -> None:
+    values = [key.value for key in await keys.list()]
+    assert [len(base64.urlsafe_b64decode(value)) for value in values] == [40, 40]
+    assert len(set(values)) == 2
+
+
+async def test_keys_survive_a_restart(keys: Keys, state: MemoryState) -> None:
+    again = Keys(state)
+    await again.load()
+    assert await again.list() == await keys.list()
+
+
+@pytest.mark.parametrize(
+    ("shown", "opens"),
+    [
+        ("master", {"anonymous", "function", "system", "admin", "user"}),
+        ("system", {"anonymous", "system"}),
+        ("host", {"anonymous", "function"}),
+        ("own", {"anonymous", "function"}),
+        ("other", {"anonymous"}),
+        ("wrong", {"anonymous"}),
+        ("\u00e9\udcff", {"anonymous"}),
+        ("", {"anonymous"}),
+        (None, {"anonymous"}),
+    ],
+)
+async def test_a_key_opens_its_own_level_and_the_master_key_all(
+    keys: Keys, shown: str | None, opens: set[str]
+) -> None:
+    await keys.set("_master", "master")
+    await keys.set("durabletask_extension", "system")
+    await keys.set("default", "host")
+    await keys.set("default", "own", "Orders")
+    await keys.set("default", "other", "Else")
+    levels = ("anonymous", "function", "system", "admin", "user")
+    assert {level for level in levels if keys.authorize(shown, level, "ORDERS")} == opens
+
+
+async def test_a_key_that_serves_two_purposes_opens_both(keys: Keys) -> None:
+    await keys.set("default", "same")
+    await keys.set("x_extension", "same")
+    assert keys.authorize("same", "function", "F")
+    assert keys.authorize("same", "system", "F")
+
+
+async def test_a_rotated_key_opens_and_its_old_value_no_longer(keys: Keys) -> None:
+    old = (await keys.list())[0].value
+    new = await keys.rotate("default")
+    assert keys.authorize(new, "function", "F")
+    assert not keys.authorize(old, "function", "F")
+
+
+async def test_a_deleted_key_opens_nothing(keys: Keys, state: MemoryState) -> None:
+    await keys.set("Partner", "p")
+    await keys.delete("partner")
+    assert not keys.authorize("p", "function", "F")
+    assert "host/partner" not in state.values[SCOPE]
+    with pytest.raises(NotFound):
+        await keys.delete("partner")
+
+
+async def test_the_master_key_stays(keys: Keys) -> None:
+    with pytest.raises(NotFound):
+        await keys.delete("_master")
+    assert len(await keys.list()) == 2
+
+
+async def test_a_functions_default_key_is_made_when_it_is_asked_for(keys: Keys) -> None:
+    (key,) = await keys.list("Orders")
+    assert (key.ring, key.name) == ("function:orders", "default")
+    assert await keys.list("orders") == [key]
+    assert keys.authorize(key.value, "function", "Orders")
+
+
+async def test_a_key_made_elsewhere_counts_after_a_refresh_that_comes_once_a_minute(
+    keys: Keys, state: MemoryState, clock: ManualClock
+) -> None:
+    other = Keys(state)
+    await other.load()
+    await other.set("new", "n")
+    before = state.reads
+    assert not keys.authorize("n", "function", "F")
+    await refreshed()
+    assert state.reads == before
+
+    clock.seconds += REFRESH
+    assert not keys.authorize("n", "function", "F")
+    assert not keys.authorize("n", "function", "F")
+    await refreshed()
+    assert state.reads == before + 1
+    assert keys.authorize("n", "function", "F")
+
+
+async def test_a_key_withdrawn_elsewhere_stops_counting_within_a_minute(
+    keys: Keys, state: MemoryState, clock: ManualClock
+) -> None:
+    await keys.set("old", "o")
+    del state.values[SCOPE]["host/old"]
+    clock.seconds += REFRESH
+    assert keys.authorize("o", "function", "F")
+    await refreshed()
+    assert not keys.authorize("o", "function", "F")
+
+
+async def test_keys_stay_valid_while_the_store_cannot_be_read(
+    keys: Keys, state: MemoryState, clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    await keys.set("k", "v")
+    state.broken = True
+    clock.seconds += REFRESH
+    keys.authorize("v", "function", "F")
+    await refreshed()
+    assert keys.authorize("v", "function", "F")
+    assert "the disk is gone" in caplog.text
+
+    state.broken = False
+    clock.seconds += REFRESH
+    before = state.reads
+    keys.authorize("v", "function", "F")
+    await refreshed()
+    assert state.reads == before + 1
+
+
+async def test_the_api_lists_a_collection(keys: Keys) -> None:
+    await keys.set("x_extension", "s")
+    default = keys.get("host", "default")
+    assert default is not None
+    api = KeyApi(keys)
+    for collection in ("keys", "functionkeys"):
+        status, answer = await api.list(collection)
+        assert (status, answer) == (
+            200,
+            {
+                "keys": [{"name": "default", "value": default.value}],
+                "links": [{"rel": "self", "href": f"/admin/host/{collection}"}],
+            },
+        )
+    _, system = await api.list("systemkeys")
+    assert system is not None
+    assert system["keys"] == [{"name": "x_extension", "value": "s"}]
+    assert await api.list("passwords") == (404, None)
+
+
+async def test_the_api_lists_a_functions_keys_and_makes_its_default(keys: Keys) -> None:
+    status, answer = await KeyApi(keys).list("keys", "Orders")
+    assert answer is not None
+    assert (status, [key["name"] for key in answer["keys"]]) == (200, ["default"])
+    assert answer["links"] == [{"rel": "self", "href": "/admin/functions/Orders/keys"}]
+
+
+async def test_the_api_shows_the_master_key_only_below_systemkeys(keys: Keys) -> None:
+    api = KeyApi(keys)
+    status, answer = await api.get("_master", "systemkeys")
+    master = keys.get("master", "_master")
+    assert answer is not None
+    assert master is not None
+    assert (status, answer["value"]) == (200, master.value)
+    assert (await api.get("_master", "functionkeys"))[0] == 404
+    assert (await api.get("nobody", "keys"))[0] == 404
+    assert (await api.get("default", "passwords"))[0] == 404
+
+
+async def test_the_api_makes_and_rolls_keys(keys: Keys) -> None:
+    api = KeyApi(keys)
+    created, first = await api.roll("partner", "keys")
+    updated, second = await api.roll("Partner", "keys")
+    assert first is not None
+    assert second is not None
+    assert (created, updated) == (201, 200)
+    assert first["value"] != second["value"]
+    assert keys.authorize(second["value"], "function", "F")
+    assert (await api.roll("_master", "systemkeys"))[0] == 200
+    assert (await api.roll("_master", "keys"))[0] == 409
+    assert (await api.roll("a/b", "keys"))[0] == 400
+    assert (await api.roll("a", "passwords"))[0] == 404
+
+
+async def test_the_api_sets_keys(keys: Keys) -> None:
+    api = KeyApi(keys)
+    assert await api.set("p", {"name": "P", "value": "v"}, "keys", "Orders") == (
+        201,
+        {
+            "name": "p",
+            "value": "v",
+            "links": [{"rel": "self", "href": "/admin/functions/Orders/keys/p"}],
+        },
+    )
+    assert (await api.set("p", {"value": "w"}, "keys", "Orders"))[0] == 200
+    assert keys.authorize("w", "function", "orders")
+    bodies: list[Any] = [None, {}, {"value": ""}, {"value": 3}, [], {"name": "q", "value": "v"}]
+    for body in bodies:
+        assert (await api.set("p", body, "keys"))[0] == 400
+    assert (await api.set("_master", {"value": "v"}, "functionkeys"))[0] == 409
+
+
+async def test_the_api_deletes_keys_but_never_the_master_key(keys: Keys) -> None:
+    api = KeyApi(keys)
+    await keys.set("p", "v")
+    assert await api.delete("P", "keys") == (204, None)
+    assert await api.delete("p", "keys") == (404, None)
+    assert (await api.delete("_master", "systemkeys"))[0] == 400

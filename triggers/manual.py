@@ -1,0 +1,40 @@
+"""Manual trigger: a function that runs only by hand."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from .base import Deliver, Listener, Trigger, TriggerEvent
+from .fields import ManualTriggerFields
+
+
+class ManualTrigger(Trigger):
+    """`manualTrigger`."""
+
+    type: ClassVar[str] = "manualTrigger"
+    Fields = ManualTriggerFields
+
+    def listener(self, deliver: Deliver) -> Listener:
+        return NoListener()
+
+    def describe(self) -> str:
+        return f"funchost run {self.function.name}"
+
+    def manual_event(self, data: bytes | None) -> TriggerEvent:
+        return TriggerEvent(
+            kind="manual",
+            body=data or b"",
+            reason="This function was programmatically called via the host APIs.",
+        )
+
+
+class NoListener:
+    """Listens for nothing."""
+
+    state = "ready"
+
+    async def start(self) -> None:
+        return
+
+    async def stop(self) -> None:
+        return
