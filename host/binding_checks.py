@@ -20,13 +20,13 @@ STORED = frozenset({"queueTrigger", "queue", "blobTrigger", "blob"})
 
 def check_binding(kind: str, fields: Mapping[str, Any], report: Report, path: KeyPath) -> dict[str, Any]:
     """The fields of a binding of type `kind` as they count (queue names in lower case); tells what cannot be."""
+    checks = {**_CHECKS, "path": _PATHS[kind]} if kind in _PATHS else _CHECKS
     checked = dict(fields)
-    for key, check in _CHECKS.items():
-        if key in checked and not (key == "path" and kind not in _PATHS):
-            try:
-                checked[key] = _PATHS[kind](checked[key]) if key == "path" else check(kind, checked[key])
-            except FunchostError as error:
-                report.error((*path, key), str(error), _FIXES.get(key))
+    for key in [each for each in checked if each in checks]:
+        try:
+            checked[key] = checks[key](kind, checked[key])
+        except FunchostError as error:
+            report.error((*path, key), str(error), _FIXES[key])
     return checked
 
 
@@ -41,17 +41,17 @@ def _queue_name(kind: str, text: str) -> str:
     return text
 
 
-def _trigger_path(text: str) -> str:
+def _trigger_path(kind: str, text: str) -> str:
     PathPattern.parse(text)
     return text
 
 
-def _file_path(text: str) -> str:
+def _file_path(kind: str, text: str) -> str:
     FilePattern.parse(text)
     return text
 
 
-def _blob_path(text: str) -> str:
+def _blob_path(kind: str, text: str) -> str:
     if "://" in text:
         raise BindingError("A blob's address cannot be used as path; write container/name.")
     container, slash, name = text.partition("/")
@@ -86,7 +86,7 @@ def _time_to_live(kind: str, value: str | int) -> str | int:
     return value if str(value).strip() == "-1" else _duration(kind, value)
 
 
-_PATHS: Mapping[str, Callable[[str], str]] = {
+_PATHS: Mapping[str, Callable[[str, str], str]] = {
     "blobTrigger": _trigger_path,
     "fileTrigger": _file_path,
     "blob": _blob_path,
@@ -94,7 +94,6 @@ _PATHS: Mapping[str, Callable[[str], str]] = {
 _CHECKS: Mapping[str, Callable[[str, Any], Any]] = {
     "queueName": _queue_name,
     "poisonQueueName": lambda kind, text: queue_name(text),
-    "path": lambda kind, text: _PATHS[kind](text),
     "scanInterval": _scan_interval,
     "visibilityDelay": _duration,
     "timeToLive": _time_to_live,

@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgspec.inspect as types
 
 from ..bindings.errors import ConfigurationError
-from ..bindings.time_span import format_time_span, parse_time_span
+from ..bindings.time_span import format_time_span, parse_time_span_or_milliseconds
 from .jsonc import KeyPath
 from .report import Report, path_text
 from .vocabulary import Vocabulary, nearest
@@ -148,7 +148,7 @@ class Checker:
         if isinstance(value, int) and not span.milliseconds:
             return self._wrong(path, value, 'a duration as text, such as "00:00:30"')
         try:
-            length = timedelta(milliseconds=value) if isinstance(value, int) else parse_time_span(value)
+            length = parse_time_span_or_milliseconds(value)
         except (ConfigurationError, OverflowError) as error:
             self._report.error(path, str(error), "Write it as hh:mm:ss or d.hh:mm:ss.")
             return _BAD

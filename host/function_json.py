@@ -116,7 +116,7 @@ class _Reading:
 
     def vocabulary(self, entries: Sequence[Any]) -> Vocabulary:
         models = {index: self.bindings.model(entry) for index, entry in enumerate(entries)}
-        return Vocabulary(function_paths({index: model for index, model in models.items() if model}))
+        return Vocabulary(lambda: function_paths({index: each for index, each in models.items() if each}))
 
     def settled(self, document: Any) -> Any:
         """The document with settings put into the policies; the bindings do it for themselves."""
@@ -164,7 +164,7 @@ class _Reading:
 
     def policy(self, top: Mapping[str, Any], trigger: Binding, index: int) -> Policy | None:
         said, places = self.said(top, trigger, ("bindings", index))
-        fields = Checker(self.report, Vocabulary(())).check(said, fields_of_model(PolicyFields))
+        fields = Checker(self.report, Vocabulary(list)).check(said, fields_of_model(PolicyFields))
         development = (self.reader.app.get("AZURE_FUNCTIONS_ENVIRONMENT") or "").lower() == "development"
         model = msgspec.convert(fields, PolicyFields)
         try:

@@ -19,7 +19,8 @@ from ..bindings.queue import QueueStore
 from ..triggers.base import ErrorInfo, Resources
 from ..triggers.cors import Cors
 from ..triggers.descriptor import FunctionDescriptor, Problem
-from ..triggers.http_front import FrontOptions, HttpFront
+from ..triggers.http_endpoint import FrontOptions
+from ..triggers.http_front import HttpFront
 from ..triggers.registry import trigger_fields
 from ..triggers.wakeups import SchedulerWakeups
 from ..triggers.watch import Watch

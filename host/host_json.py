@@ -37,7 +37,7 @@ def read_host_json(root: Path, environ: Mapping[str, str]) -> tuple[HostJson, tu
     for path, text, _ in _overrides(environ):
         value = _merged(value, path, text)
     fields = fields_of_model(HostJson)
-    checked = Checker(report, Vocabulary(known_paths(fields))).check(value, fields)
+    checked = Checker(report, Vocabulary(lambda: known_paths(fields))).check(value, fields)
     return _converted(checked, report), tuple(report.problems)
 
 

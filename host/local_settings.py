@@ -50,7 +50,7 @@ def _read(path: Path, report: Report) -> _File:
     if not path.exists() or not report.read(path):
         return _File()
     fields = fields_of_model(_File)
-    checked = Checker(report, Vocabulary(known_paths(fields))).check(report.document.value, fields)
+    checked = Checker(report, Vocabulary(lambda: known_paths(fields))).check(report.document.value, fields)
     file = msgspec.convert(checked, _File)
     if not file.IsEncrypted:
         return file

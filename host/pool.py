@@ -181,6 +181,8 @@ class Generation:
             try:
                 worker = await self._start_loaded()
             except WorkerStartError as error:
+                if self._retired:
+                    return
                 self._report(str(error))
                 pause = BACK_OFF[-1]
                 continue

@@ -67,6 +67,11 @@ class ResultStream:
         self._error = error or self._error
         self._changed.set()
 
+    async def aclose(self) -> None:
+        """Give up a stream that was never read."""
+        if not self._ended:
+            self._consumed(-1)
+
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
             while True:

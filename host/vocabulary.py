@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+import functools
+from collections.abc import Callable, Iterable, Sequence
 
 from .jsonc import KeyPath
 from .report import path_text
@@ -17,11 +18,18 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
 
 class Vocabulary:
-    """All key paths that a file may have."""
+    """All key paths that a file may have; they are gathered when the first unknown key is met."""
 
-    def __init__(self, paths: Iterable[KeyPath]) -> None:
-        self._paths = [(path, [str(part).lower() for part in path]) for path in paths]
-        self._names = {folded[-1] for _, folded in self._paths}
+    def __init__(self, paths: Callable[[], Iterable[KeyPath]]) -> None:
+        self._gather = paths
+
+    @functools.cached_property
+    def _paths(self) -> list[tuple[KeyPath, list[str]]]:
+        return [(path, [str(part).lower() for part in path]) for path in self._gather()]
+
+    @functools.cached_property
+    def _names(self) -> set[str]:
+        return {folded[-1] for _, folded in self._paths}
 
     def __contains__(self, key: str) -> bool:
         """Whether a key of this name is known anywhere."""

@@ -180,11 +180,11 @@ class FileRuns:
     def _halt(self) -> None:
         name, path = self._trigger.function.name, self._trigger.fields.path
         reason = f"stopped: it writes files that its own path {path} matches, and so keeps running itself"
-        self._trigger.resources.report(
-            f"{name} {reason} ({GENERATIONS} times in a row). Let it write to another folder, or narrow "
-            "'path' in its function.json; it starts again when the function changes."
-        )
-        self.listener.halt(reason)
+        if self.listener.halt(reason):
+            self._trigger.resources.report(
+                f"{name} {reason} ({GENERATIONS} times in a row). Let it write to another folder, or narrow "
+                "'path' in its function.json; it starts again when the function changes."
+            )
 
     def _version(self, path: str) -> str | None:
         status = file_status(self._trigger.place.root, path)

@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Protocol, cast
 
 from ..bindings.errors import ConfigurationError
 from .base import Deliver, Listener, Resources, Trigger, TriggerEvent
 from .descriptor import FunctionDescriptor, Problem
 from .fields import HttpTriggerFields
-from .http_front import Endpoint, HttpFront
+from .http_endpoint import Endpoint
+from .http_front import HttpFront
 from .routes import Route, find_conflicts, order_differences
 
 _METHOD = re.compile(r"[A-Za-z][A-Za-z-]*")
 #: Starts of routes that belong to the host. As in Azure this is a test of the text: 'administrators' falls under it.
 _RESERVED = ("admin", "runtime")
-
-
-class HttpResources(Protocol):
-    """What this trigger needs of the host's resources beside what all triggers do."""
-
-    #: The server that all HTTP functions share.
-    http: HttpFront
 
 
 class HttpTrigger(Trigger):
@@ -36,7 +29,8 @@ class HttpTrigger(Trigger):
     def __init__(self, function: FunctionDescriptor, fields: HttpTriggerFields, resources: Resources) -> None:
         """Raises `ConfigurationError` for a route or method that cannot be served."""
         super().__init__(function, fields, resources)
-        self._front = cast(HttpResources, resources).http
+        assert resources.http is not None
+        self._front = resources.http
         route = (fields.route or "").strip().strip("/") or function.name
         _check_not_reserved(route)
         _check_methods(fields.methods or [])

@@ -9,15 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple, cast
 
 from aiohttp.web import BaseRequest, StreamResponse
 from multidict import istr
 
 from ..bindings.errors import ConfigurationError
-from .base import Deliver, Outcome
-from .cors import Cors
+from .base import Outcome
+from .http_endpoint import Endpoint, FrontOptions
 from .http_request import SMALL_BODY, BodyError, RequestBody, http_event, parse_query, printable, read_small
 from .http_response import FAILED, TEXT, Headers, Reply, ResponseError, checked_headers, render
 from .http_server import Connection, HttpServer, WholeResponse, discard, send_stream, with_headers
@@ -43,60 +42,6 @@ NOT_RUNNING = Reply(503, (TEXT,), b"Function host is not running.")
 THROTTLED = Reply(429, (("X-FUNCTION-SCALEOUT", "1"),))
 NOT_FOUND = Reply(404)
 UNAUTHORIZED = Reply(401)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FrontOptions:
-    """What host.json, settings and the command line say about HTTP."""
-
-    route_prefix: str = "api"
-    #: Requests running and waiting together; -1 is no bound.
-    max_outstanding_requests: int = -1
-    #: Requests running at a time; -1 is no bound.
-    max_concurrent_requests: int = -1
-    #: Bytes of a request's body.
-    body_limit: int = 104_857_600
-    custom_headers: Mapping[str, str] = field(default_factory=dict)
-    home_page: bool = True
-    #: First segments of paths that go to the admin handler.
-    admin_prefixes: frozenset[str] = frozenset({"admin", "runtime"})
-    cors: Cors | None = None
-    #: Seconds that a request waits for a host that is starting.
-    ready_timeout: float = 30.0
-
-    def full_route(self, route: str) -> str:
-        """A function's route with the prefix, without slashes at its ends."""
-        return "/".join(part for part in (self.route_prefix.strip("/"), route.strip().strip("/")) if part)
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class Endpoint:
-    """A function as the front knows it."""
-
-    #: Prefix included.
-    route: Route
-    auth_level: str
-    deliver: Deliver
-    disabled: bool = False
-    #: Whether returning nothing is an error, since ``$return`` is the response.
-    must_return: bool = False
-    #: Whether its bindings use expressions, so that metadata is needed.
-    with_metadata: bool = False
-    #: Requests that are in it now.
-    running: int = 0
-    _idle: asyncio.Event | None = None
-
-    def left(self) -> None:
-        """A request is over."""
-        self.running -= 1
-        if self._idle is not None and not self.running:
-            self._idle.set()
-
-    async def drained(self) -> None:
-        """Return once no request is in it."""
-        while self.running:
-            self._idle = asyncio.Event()
-            await self._idle.wait()
 
 
 class _Call(NamedTuple):

@@ -86,7 +86,7 @@ def parse_query(query: str) -> dict[str, str]:
     if not query:
         return {}
     values: dict[str, str] = {}
-    for name, value in parse_qsl(printable(query)):
+    for name, value in parse_qsl(query):
         values[name] = f"{values[name]},{value}" if name in values else value
     return values
 

@@ -23,8 +23,8 @@ INTERVAL = 10.0
 INTERVAL_WITHOUT_EVENTS = 1.0
 
 #: A full scan is not repeated before this many times its own duration has passed: scanning a huge or slow
-#: folder never takes more than a tenth of the time.
-REST = 9.0
+#: folder never takes more than a quarter of the time.
+REST = 3.0
 
 #: File systems whose files other machines change without an event here, beside those on a network.
 _SHARED_TYPES = ("9p", "virtiofs", "vboxsf", "prl_fs", "drvfs", "fakeowner", "fuse.")
@@ -121,8 +121,9 @@ class Scanner:
         """A scan that fails is told once and repeated at its time; it never ends the listener."""
         try:
             await work
-        except (OSError, FunchostError) as error:
-            self._state = f"scanning failed: {error}"
+        except Exception as error:
+            known = isinstance(error, OSError | FunchostError)
+            self._state = f"scanning failed: {error if known else repr(error)}"
             self._tell(f"{self._state} It is tried again.")
 
     def _pause(self) -> float:
@@ -181,6 +182,7 @@ class ScannedQueue:
     def __init__(self, scanner: Listener, queue: Listener) -> None:
         self._scanner = scanner
         self._queue = queue
+        self._stopping = asyncio.Lock()
         self._halting: asyncio.Task[None] | None = None
         self._reason: str | None = None
 
@@ -196,15 +198,21 @@ class ScannedQueue:
             await self._scanner.start()
 
     async def stop(self) -> None:
-        await self._scanner.stop()
-        await self._queue.stop()
+        async with self._stopping:
+            await self._scanner.stop()
+            await self._queue.stop()
 
-    def halt(self, reason: str) -> None:
-        """Stop for good, for a reason that only a person can mend. What is on the queue stays there."""
-        if self._reason is None:
-            self._reason = reason
-            # Not awaited: whoever calls may be what stopping waits for.
-            self._halting = asyncio.create_task(self.stop(), name="halt")
+    def halt(self, reason: str) -> bool:
+        """Stop for good, for a reason that only a person can mend; what is on the queue stays there.
+
+        False when that was done before.
+        """
+        if self._reason is not None:
+            return False
+        self._reason = reason
+        # Not awaited: whoever calls may be what stopping waits for.
+        self._halting = asyncio.create_task(self.stop(), name="halt")
+        return True
 
 
 def scan_interval(text: str | None) -> float | None:

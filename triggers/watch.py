@@ -47,8 +47,8 @@ class Hints:
         self.lost |= other.lost
         self.everywhere |= other.everywhere or len(self.files) + len(self.folders) > BURST
         if self.everywhere:
-            self.files.clear()
-            self.folders.clear()
+            for paths in (self.files, self.closed, self.folders):
+                paths.clear()
 
 
 Remove = Callable[[], Awaitable[None]]
@@ -69,11 +69,19 @@ class Watch:
         another, end it and add it again. Raises `OSError` when the folder is missing or the system refuses.
         """
         subscriber = _Subscriber(asyncio.get_running_loop(), callback)
-        await asyncio.to_thread(self._add, (folder, recursive), subscriber)
 
         async def remove() -> None:
             await asyncio.to_thread(self._remove, (folder, recursive), subscriber)
 
+        adding = asyncio.ensure_future(asyncio.to_thread(self._add, (folder, recursive), subscriber))
+        try:
+            await asyncio.shield(adding)
+        except asyncio.CancelledError:
+            # The thread goes on; what it adds would never be removed.
+            with contextlib.suppress(OSError):
+                await adding
+                await remove()
+            raise
         return remove
 
     def _add(self, key: tuple[str, bool], subscriber: _Subscriber) -> None:

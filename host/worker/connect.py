@@ -15,8 +15,10 @@ from .server import WorkerServer
 
 def serve() -> None:
     """Serve the host that started this process; returns never."""
-    # Ctrl+C at a terminal reaches the whole group: when workers end is the host's decision.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl+C at a terminal, and many a service manager, reach the whole group: when workers end is the host's
+    # decision. Handlers, because an ignored signal would stay ignored in what user code starts.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, frame: None)
     # The shortest turn for threads costs nothing alone and keeps neighbours of a busy one alive.
     sys.setswitchinterval(0.0005)
     faulthandler.enable()

@@ -28,7 +28,8 @@ from funchost.triggers.base import ErrorInfo, Listener, Outcome, Resources, Stat
 from funchost.triggers.descriptor import Binding, FunctionDescriptor, Policy, QueuePolicy
 from funchost.triggers.fields import FileTriggerFields
 from funchost.triggers.file import POISON_QUEUE, FileTrigger
-from funchost.triggers.file_source import FileMessage
+from funchost.triggers.file_place import FilePlace
+from funchost.triggers.file_source import FileMessage, FileSource, FileWatching
 from funchost.triggers.locks import Locks
 from funchost.triggers.watch import Watch
 
@@ -540,14 +541,69 @@ async def test_a_run_by_hand_takes_a_path(host: _Host) -> None:
 
 async def test_what_cannot_be_configured_is_told_with_its_key(host: _Host) -> None:
     assert host.trigger(changeTypes="Created | Deleted").changes == {"created", "deleted"}
-    for wrong in [
+    wrong: list[dict[str, Any]] = [
         {"changeTypes": "moved"},
         {"changeTypes": []},
         {"changeTypes": ["deleted"], "autoDelete": True},
-    ]:
+    ]
+    for fields in wrong:
         with pytest.raises(ConfigurationError) as failure:
-            host.trigger(**wrong)
+            host.trigger(**fields)
         assert failure.value.key == "changeTypes"
     with pytest.raises(ConfigurationError) as failure:
         host.trigger("import/")
     assert failure.value.key == "path"
+
+
+async def test_a_version_that_own_writes_led_to_says_how_many(host: _Host) -> None:
+    watching = FileWatching(
+        function="Load",
+        place=FilePlace("import/{name}.csv", host.root),
+        changes=frozenset({"created"}),
+        queue="q",
+        generation=lambda key: {"import/a.csv": 2}.get(key, 0),
+    )
+    _drop(host, "import/a.csv")
+    _drop(host, "import/b.csv")
+    source = FileSource(watching, host.resources.state)
+    await source.load()
+    await source.scan()
+    messages = await host.queues.peek("q", 10)
+    told = {msgspec.json.decode(message.body)["Path"]: message.properties for message in messages}
+    assert told == {"import/a.csv": {"generation": 2}, "import/b.csv": {}}
+
+
+async def test_a_scan_that_a_folder_vanishes_under_deletes_nothing(
+    host: _Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abc":
+        _drop(host, f"import/{name}.csv")
+    listener = await host.start(changeTypes=["created", "deleted"], scanInterval="00:00:00.05")
+    await host.until(lambda: len(host.runs) == 3)
+    scandir = os.scandir
+
+    def vanishing(path: Any) -> Any:
+        if Path(path) == host.root / "import" and Path(path).exists():
+            Path(path).rename(host.root / "away")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", vanishing)
+    await host.until(lambda: listener.state.startswith("waiting"))
+    monkeypatch.undo()
+    (host.root / "away").rename(host.root / "import")
+    await host.settled()
+    assert len(host.runs) == 3
+
+
+async def test_an_invocation_that_fails_is_not_followed_by_deletion_or_stop(host: _Host) -> None:
+    async def body(event: TriggerEvent) -> dict[str, Any]:
+        if len(host.runs) < 3:
+            raise ValueError("not yet")
+        return {"wrote": []}
+
+    host.body = body
+    file = _drop(host, "import/a.csv")
+    listener = await host.start(autoDelete=True)
+    await host.until(lambda: not file.exists())
+    assert len(host.runs) == 3
+    assert listener.state == "listening"

@@ -21,7 +21,8 @@ from funchost.triggers.cors import Cors
 from funchost.triggers.descriptor import Binding, FunctionDescriptor
 from funchost.triggers.fields import HttpTriggerFields
 from funchost.triggers.http import HttpListener, HttpTrigger, route_problems
-from funchost.triggers.http_front import FrontOptions, HttpFront
+from funchost.triggers.http_endpoint import FrontOptions
+from funchost.triggers.http_front import HttpFront
 
 NOW = datetime(2025, 1, 1, tzinfo=UTC)
 LIMIT = 5.0
@@ -203,9 +204,7 @@ async def test_metadata_is_worked_out_for_bindings_that_use_it(open_site: Open) 
 async def test_bytes_that_are_no_utf8_do_not_get_in_the_way(open_site: Open) -> None:
     site, function = await open_site(), Recorder()
     await site.serve("F", function)
-    answer = await site.raw(
-        b"GET /api/f?x=\xff HTTP/1.1\r\nHost: h\r\nX-A: \xff\r\nConnection: close\r\n\r\n"
-    )
+    answer = await site.raw(b"GET /api/f HTTP/1.1\r\nHost: h\xff\r\nX-A: \xff\r\nConnection: close\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 200")
     (event,) = function.events
     assert str(event.data).encode(), "no lone surrogates, which JSON cannot hold"
