@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import random
 import time
-import uuid
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -38,6 +38,11 @@ def from_milliseconds(value: int) -> datetime:
     return datetime.fromtimestamp(value / 1000, UTC)
 
 
+_random = random.Random()
+
+
 def new_id() -> str:
-    """A new random identity, in the 8-4-4-4-12 form that Azure uses everywhere."""
-    return str(uuid.uuid4())
+    """A new random identity, in the 8-4-4-4-12 form that Azure uses everywhere. It is no secret."""
+    # A version 4 UUID; the standard library's own asks the kernel for each, at four times the cost.
+    digits = f"{_random.getrandbits(128):032x}"
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"

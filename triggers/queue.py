@@ -259,7 +259,7 @@ class QueueListener:
 
     async def _insist(self, message: QueueMessage, step: Callable[[], Awaitable[None]]) -> None:
         """Settle in spite of a store that fails for a while; give way when the message is no longer ours."""
-        back_off = BackOff(timedelta(seconds=5))
+        back_off: BackOff | None = None
         while True:
             try:
                 await step()
@@ -269,6 +269,7 @@ class QueueListener:
                 return
             except StoreError as error:
                 log.warning("Message %s of '%s' cannot be settled yet: %s", message.id, self._queue, error)
+                back_off = back_off or BackOff(timedelta(seconds=5))
                 await asyncio.sleep(back_off.next().total_seconds())
 
     def _failed(self, error: Exception) -> Outcome:
