@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import time
 from datetime import UTC, datetime
@@ -39,10 +40,14 @@ def from_milliseconds(value: int) -> datetime:
 
 
 _random = random.Random()
+_counter = itertools.count(_random.getrandbits(32))
+_rest = f"{_random.getrandbits(16):04x}-4{_random.getrandbits(12):03x}-a{_random.getrandbits(12):03x}-{_random.getrandbits(48):012x}"
 
 
 def new_id() -> str:
-    """A new random identity, in the 8-4-4-4-12 form that Azure uses everywhere. It is no secret."""
-    # A version 4 UUID; the standard library's own asks the kernel for each, at four times the cost.
-    digits = f"{_random.getrandbits(128):032x}"
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
+    """A new identity, in the 8-4-4-4-12 form that Azure uses everywhere. It is unique, and no secret.
+
+    A random number for the process and a count within it: a fully random one costs six times as much, and
+    each message and each run needs one.
+    """
+    return f"{next(_counter) & 0xFFFFFFFF:08x}-{_rest}"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
+
+import msgspec
 
 #: How long an unread message is kept (Azure's default).
 DEFAULT_TTL = timedelta(days=7)
@@ -14,8 +15,7 @@ DEFAULT_TTL = timedelta(days=7)
 LEASE = timedelta(minutes=10)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutgoingMessage:
+class OutgoingMessage(msgspec.Struct, kw_only=True, frozen=True):
     """A message on its way into a queue."""
 
     queue: str
@@ -25,11 +25,10 @@ class OutgoingMessage:
     #: None means for ever.
     ttl: timedelta | None = DEFAULT_TTL
     #: What travels beside the body: ``traceparent``, ``poison``, ``generation`` …; JSON values only.
-    properties: dict[str, Any] = field(default_factory=dict)
+    properties: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueMessage:
+class QueueMessage(msgspec.Struct, kw_only=True, frozen=True):
     """One delivery of a message. The receipt is good until the message is settled or handed on."""
 
     queue: str
@@ -47,8 +46,7 @@ class QueueMessage:
     properties: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PeekedMessage:
+class PeekedMessage(msgspec.Struct, kw_only=True, frozen=True):
     """A message looked at without being received."""
 
     queue: str
@@ -63,8 +61,7 @@ class PeekedMessage:
     properties: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueDepth:
+class QueueDepth(msgspec.Struct, kw_only=True, frozen=True):
     """How much one queue holds."""
 
     queue: str

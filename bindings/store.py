@@ -24,6 +24,7 @@ from .filesystem import network_type
 
 T = TypeVar("T")
 Operation = Callable[[sqlite3.Connection], Any]
+_Job = tuple[Operation, asyncio.Future[Any]]
 
 SCHEMA_VERSION = 1
 
@@ -47,7 +48,8 @@ class Store:
         self.path = folder / "store.db"
         self.clock: Clock = clock or SystemClock()
         self._loop = asyncio.get_running_loop()
-        self._inbox: queue.SimpleQueue[tuple[Operation, asyncio.Future[Any]] | None] = queue.SimpleQueue()
+        self._outbox: list[_Job] = []
+        self._inbox: queue.SimpleQueue[list[_Job] | None] = queue.SimpleQueue()
         self._closed = False
         _prepare_folder(folder)
         writer = self._connect()
@@ -64,8 +66,8 @@ class Store:
         self._writer.start()
         self._timer = self._loop.call_later(NOTICE_INTERVAL, self._notice)
 
-    async def write(self, operation: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `operation` in a transaction and return its result once that is on the disk.
+    def write(self, operation: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
+        """Run `operation` in a transaction; the result comes once that is on the disk.
 
         It may share the transaction with others and may be run twice (after a neighbour failed), so it
         must depend on nothing but the connection. If it raises, nothing of it remains.
@@ -73,8 +75,11 @@ class Store:
         if self._closed:
             raise StoreError("The store is closed.")
         future: asyncio.Future[T] = self._loop.create_future()
-        self._inbox.put((operation, future))
-        return await future
+        # What comes in one turn of the loop goes over to the writer at once: it is woken once for all of it.
+        if not self._outbox:
+            self._loop.call_soon(self._hand_over)
+        self._outbox.append((operation, future))
+        return future
 
     async def read(self, operation: Callable[[sqlite3.Connection], T]) -> T:
         """Run a read-only `operation` beside the writer and return its result."""
@@ -100,22 +105,28 @@ class Store:
             return
         self._closed = True
         self._timer.cancel()
+        self._hand_over()
         self._inbox.put(_CLOSE)
         await self._loop.run_in_executor(None, self._writer.join)
         self._reading.shutdown()
         self._reader.close()
         self._notices.close()
 
+    def _hand_over(self) -> None:
+        if self._outbox:
+            jobs, self._outbox = self._outbox, []
+            self._inbox.put(jobs)
+
     # -- the writer thread
 
     def _write_all(self, connection: sqlite3.Connection) -> None:
         open_for_more = True
         while open_for_more:
-            batch = [self._inbox.get()]
+            batches = [self._inbox.get()]
             while not self._inbox.empty():
-                batch.append(self._inbox.get())
-            open_for_more = _CLOSE not in batch
-            jobs = [job for job in batch if job is not None]
+                batches.append(self._inbox.get())
+            open_for_more = _CLOSE not in batches
+            jobs = [job for batch in batches if batch is not None for job in batch]
             if jobs:
                 results = self._commit(connection, [operation for operation, _ in jobs])
                 futures = [future for _, future in jobs]

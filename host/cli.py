@@ -10,33 +10,38 @@ from typing import Any
 import click
 
 from ..bindings.errors import FunchostError
+from .cli_options import Group
 from .cli_output import Exit, fail
 
-#: Name of each command, and the module and object that hold it.
+#: Each command: its name, the module and object that hold it, and its line in the help.
 _COMMANDS = {
-    "init": "cli_app:init",
-    "new": "cli_app:new",
-    "start": "cli_start:start",
-    "list": "cli_show:list_functions",
-    "run": "cli_run:run",
-    "queues": "cli_queues:queues",
-    "timers": "cli_show:timers",
-    "keys": "cli_keys:keys",
-    "version": "cli_show:show_version",
+    "init": ("cli_app:init", "Make a folder an app."),
+    "new": ("cli_app:new", "Write a first version of a function."),
+    "start": ("cli_start:start", "Serve the functions of an app."),
+    "list": ("cli_show:list_functions", "List the functions and how they stand."),
+    "run": ("cli_run:run", "Run a function once, now, and print its result."),
+    "queues": ("cli_queues:queues", "Send messages, and look into queues."),
+    "timers": ("cli_show:timers", "Show each timer with its next runs."),
+    "keys": ("cli_keys:keys", "Show and renew the keys that HTTP functions ask for."),
+    "version": ("cli_show:show_version", "Show the versions of funchost and what it stands on."),
 }
 
 
-class _LazyGroup(click.Group):
+class _LazyGroup(Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        place = _COMMANDS.get(cmd_name)
-        if place is None:
+        if cmd_name not in _COMMANDS:
             return None
-        module, _, name = place.partition(":")
+        module, _, name = _COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(import_module(f".{module}", __package__), name)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        # Out of the table: the help must not have to import all commands.
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -65,6 +70,9 @@ def main() -> int:
         return Exit.OK
     except (FunchostError, TimeoutError) as error:
         fail(error)
+    except OSError as error:
+        # A file or folder that cannot be read or written; what a command knows better, it says itself.
+        fail(f"{error.filename or 'The system'}: {error.strerror or error}.")
     return result if isinstance(result, int) else Exit.OK
 
 

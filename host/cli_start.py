@@ -13,31 +13,17 @@ from typing import Any
 
 import click
 
-from ..bindings.errors import ConfigurationError, FunchostError
-from ..bindings.time_span import parse_duration
+from ..bindings.errors import ConfigurationError
 from .cli import run_async
+from .cli_options import App, Duration, app_options
 from .cli_output import Exit, emit_table, fail, show_problems, talk
-from .functions import FunctionStatus
+from .cli_show import FUNCTION_COLUMNS, function_row
 from .host import Host, HostOptions
 from .log import FORMATS, Log, LogHandler
 
 
-class Duration(click.ParamType[timedelta]):
-    """A length of time such as ``10s``, ``5m`` or ``00:10:00``."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        if isinstance(value, timedelta):
-            return value
-        try:
-            return parse_duration(value)
-        except (FunchostError, ValueError) as error:
-            self.fail(str(error), param, ctx)
-
-
 @click.command()
-@click.option("--root", type=click.Path(path_type=Path), default=".", help="The app root (default: here).")
+@app_options
 @click.option("-p", "--port", type=click.IntRange(0, 65535), help="Port; 0 takes any free one. Default 7071.")
 @click.option("--address", help="Address to listen on. Default 127.0.0.1.")
 @click.option("--functions", multiple=True, help="Serve only these; repeat, or separate with commas.")
@@ -47,13 +33,13 @@ class Duration(click.ParamType[timedelta]):
 @click.option("--cors", help="Origins that browsers may call from, separated by commas, or *.")
 @click.option("--cors-credentials", is_flag=True, default=None, help="Let those origins send credentials.")
 @click.option("--drain-timeout", type=Duration(), default="10s", help="How long a stop waits. Default 10s.")
-@click.option("--store", type=click.Path(path_type=Path), help="Folder of the store. Default ROOT/.funchost.")
 @click.option("--python", type=click.Path(path_type=Path), help="Interpreter of the workers.")
 @click.option("--strict", is_flag=True, help="Do not start while there is any problem.")
 @click.option("--log-format", type=click.Choice(FORMATS), help="Default: pretty on a terminal, else plain.")
 @click.option("-q", "--quiet", is_flag=True, help="Only warnings and errors.")
 @click.option("-v", "--verbose", is_flag=True, help="Also each run's beginning and end.")
 def start(
+    app: App,
     functions: tuple[str, ...],
     strict: bool,
     log_format: str | None,
@@ -63,7 +49,7 @@ def start(
 ) -> int:
     """Serve the functions of an app."""
     names = frozenset(name.strip() for each in functions for name in each.split(",") if name.strip())
-    host_options = HostOptions(functions=names or None, **options)
+    host_options = HostOptions(root=app.root, store=app.store, functions=names or None, **options)
     level = "warning" if quiet else "debug" if verbose else "info"
     log = Log(sys.stderr, log_format or ("pretty" if sys.stderr.isatty() else "plain"), level)
     _bring_in_logging(log, debug=verbose)
@@ -116,7 +102,7 @@ async def _open(host: Host, log: Log) -> None:
 def _show(host: Host) -> None:
     rows = host.functions.status()
     if rows:
-        emit_table(("FUNCTION", "TRIGGER", "WHERE", "STATE"), [_row(row, host.url) for row in rows], err=True)
+        emit_table(FUNCTION_COLUMNS, [function_row(row, host.url) for row in rows], err=True)
     else:
         talk("No functions yet. `funchost new hello --trigger http` makes one.")
     talk("")
@@ -124,15 +110,6 @@ def _show(host: Host) -> None:
         f"Listening on {host.url}  (store {host.store_folder}, keys {'asked for' if host.auth else 'not asked for'})"
     )
     talk("Ctrl+C stops.")
-
-
-def _row(status: FunctionStatus, url: str) -> tuple[str, str, str, str]:
-    where = status.where
-    if status.trigger == "httpTrigger" and where:
-        methods, _, path = where.rpartition(" ")
-        where = f"{methods} {url}{path}".strip()
-    state = status.state if not status.errors else f"{status.state}: {status.errors[0].splitlines()[0]}"
-    return status.name, status.trigger.removesuffix("Trigger"), where, state
 
 
 class _StopSignals:

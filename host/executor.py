@@ -88,7 +88,8 @@ class FunctionRunner:
 
     async def run(self, event: TriggerEvent) -> Outcome:
         """Run the event to its outcome and have it settled. Never raises for what the function did."""
-        run = _Run(event, new_id(), self._clock.now(), Trace.of(event))
+        id_ = new_id()
+        run = _Run(event, id_, self._clock.now(), Trace.of(event, id_))
         self._observer.started(self._function.name, run.invocation_id, event)
         if self._slots is None and self._singleton is None:
             outcome = await self._run_and_settle(run)

@@ -14,10 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from ..bindings.errors import FunchostError
 from ..triggers.base import ErrorInfo
 from ..triggers.descriptor import Binding, FunctionDescriptor
 from .channel import Channel
+from .deadlines import Cancel, Deadlines
 from .streams import OutgoingStream, ResultStream
 from .worker.protocol import split
 
@@ -66,8 +69,7 @@ class WorkerSettings:
     watched: tuple[str, ...] = ()
 
 
-@dataclass(slots=True)
-class Call:
+class Call(msgspec.Struct):
     """One invocation for a worker."""
 
     #: The header of its `invoke` frame; `id` is filled in by the worker it goes to.
@@ -80,8 +82,7 @@ class Call:
     on_cancel: Callable[[Callable[[], None]], None] | None = None
 
 
-@dataclass(slots=True)
-class Result:
+class Result(msgspec.Struct, kw_only=True):
     """What a worker answered."""
 
     kind: str
@@ -105,7 +106,7 @@ class _Running:
     def __init__(self, call: Call, future: asyncio.Future[Result]) -> None:
         self.call = call
         self.future = future
-        self.timer: asyncio.TimerHandle | None = None
+        self.timer: Cancel | None = None
         self.timed_out = False
         self.upload: OutgoingStream | None = None
 
@@ -118,6 +119,7 @@ class WorkerProcess:
         self._settings = settings
         self._on_log = on_log
         self._next_id = 0
+        self._deadlines = Deadlines(self._over_time)
         self._running: dict[int, _Running] = {}
         self._downloads: dict[int, ResultStream] = {}
         self._dying: dict[int, str] = {}
@@ -252,7 +254,7 @@ class WorkerProcess:
         self._running[id_] = running
         self._idle.clear()
         if call.timeout is not None:
-            running.timer = self._loop.call_later(call.timeout, self._cancel, id_, "timeout", call.timeout)
+            running.timer = self._deadlines.add(call.timeout, id_)
         if call.on_cancel:
             call.on_cancel(lambda: self._cancel(id_, "client", None))
         self._channel.send(header, *call.body)
@@ -260,6 +262,11 @@ class WorkerProcess:
             running.upload = OutgoingStream(self._channel, id_)
             self._spawn(running.upload.send(call.stream))
         return running.future
+
+    def _over_time(self, id_: int) -> None:
+        running = self._running.get(id_)
+        if running:
+            self._cancel(id_, "timeout", running.call.timeout)
 
     def _cancel(self, id_: int, reason: str, after: float | None) -> None:
         running = self._running.get(id_)
@@ -271,13 +278,13 @@ class WorkerProcess:
         self._channel.send(header)
         if reason == "timeout":
             running.timed_out = True
-            running.timer = self._loop.call_later(CANCEL_GRACE, self.kill)
+            running.timer = self._loop.call_later(CANCEL_GRACE, self.kill).cancel
 
     def _settle(self, id_: int) -> _Running | None:
         running = self._running.pop(id_, None)
         if running:
             if running.timer:
-                running.timer.cancel()
+                running.timer()
             if running.upload:
                 running.upload.stop()
         if not self._running and not self._downloads:
@@ -344,11 +351,9 @@ class WorkerProcess:
         if running and running.timed_out and running.call.timeout is not None:
             running.timed_out = False
             if running.timer:
-                running.timer.cancel()
+                running.timer()
             rest = max(running.call.timeout - header["elapsed"], 0.01)
-            running.timer = self._loop.call_later(
-                rest, self._cancel, header["id"], "timeout", running.call.timeout
-            )
+            running.timer = self._deadlines.add(rest, header["id"])
 
     def _on_dying(self, header: dict[str, Any], body: bytes) -> None:
         self._dying[header["id"]] = body.decode("utf-8", "replace")

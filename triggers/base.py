@@ -43,8 +43,7 @@ class ErrorInfo:
     traceback: str = ""
 
 
-@dataclass(slots=True, kw_only=True)
-class Outcome:
+class Outcome(msgspec.Struct, kw_only=True):
     """What became of an event. Executor errors and the function's own look the same."""
 
     status: Status
@@ -57,7 +56,7 @@ class Outcome:
     error: ErrorInfo | None = None
     #: The function's return value as the worker sent it: ``kind`` is none, text, bytes, json, http or stream.
     kind: str = "none"
-    header: dict[str, Any] = field(default_factory=dict)
+    header: dict[str, Any] = msgspec.field(default_factory=dict)
     body: bytes | AsyncIterable[bytes] = b""
     #: Queue outputs that still have to be stored, by store; settling stores them.
     messages: Sequence[tuple[QueueStore, OutgoingMessage]] = ()
@@ -68,8 +67,7 @@ class Outcome:
         return self.status is Status.SUCCEEDED
 
 
-@dataclass(slots=True, kw_only=True)
-class TriggerEvent:
+class TriggerEvent(msgspec.Struct, kw_only=True):
     """Something happened that a function is to be run for."""
 
     #: What the worker is told of the value: ``http``, ``queue``, ``blob``, ``file``, ``timer`` or ``manual``.
@@ -78,9 +76,9 @@ class TriggerEvent:
     #: iterated (only once unless the event is repeatable).
     body: bytes | AsyncIterable[bytes] = b""
     #: What belongs to the value and is no content: method, url and headers of a request, times of a timer.
-    data: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Any] = msgspec.field(default_factory=dict)
     #: What expressions see, and the function as trigger metadata.
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = msgspec.field(default_factory=dict)
     #: Why, in a sentence for the log.
     reason: str = ""
     #: W3C trace context of whoever caused this.

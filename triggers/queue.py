@@ -38,6 +38,7 @@ class QueueTrigger(Trigger):
     ) -> None:
         super().__init__(function, fields, resources)
         self._queue = fields.queueName
+        self._needs_data = function.needs_binding_data
 
     def listener(self, deliver: Deliver) -> Listener:
         listener = QueueListener(
@@ -58,7 +59,7 @@ class QueueTrigger(Trigger):
 
     def manual_event(self, data: bytes | None) -> TriggerEvent:
         body = data or b""
-        metadata = _payload(body) if self.function.needs_binding_data else {}
+        metadata = _payload(body) if self._needs_data else {}
         return TriggerEvent(
             kind="queue",
             body=body,
@@ -75,7 +76,7 @@ class QueueTrigger(Trigger):
             "expirationTime": message.expires_at,
             "nextVisibleTime": message.next_visible_at,
         }
-        if self.function.needs_binding_data:
+        if self._needs_data:
             metadata["queueTrigger"] = _text(message.body)
             metadata.update(_payload(message.body))
         return TriggerEvent(

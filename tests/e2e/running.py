@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 #: The command that belongs to this interpreter.
 COMMAND = str(Path(sys.executable).with_name("funchost"))
@@ -52,7 +53,7 @@ class RunningHost:
         self._process: subprocess.Popen[str] | None = None
         self._reader = threading.Thread(target=self._read, daemon=True)
 
-    def __enter__(self) -> RunningHost:
+    def __enter__(self) -> Self:
         return self.start()
 
     def __exit__(
@@ -65,7 +66,7 @@ class RunningHost:
                 self.kill()
         self._close()
 
-    def start(self) -> RunningHost:
+    def start(self) -> Self:
         """Start it, and wait until it listens."""
         self._process = subprocess.Popen(
             self._command,
@@ -155,5 +156,7 @@ class RunningHost:
 
 def _environment(more: Mapping[str, str] | None) -> dict[str, str]:
     """This environment without what would change how the command behaves."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("AzureWebJobs", "FUNCTIONS_"))}
+    kept = {
+        key: value for key, value in os.environ.items() if not key.startswith(("AzureWebJobs", "FUNCTIONS_"))
+    }
     return {**kept, "NO_COLOR": "1", **(more or {})}
