@@ -6,6 +6,7 @@ import itertools
 import random
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Protocol
 
 
@@ -34,6 +35,7 @@ def milliseconds(moment: datetime) -> int:
     return int(moment.timestamp() * 1000)
 
 
+@lru_cache(maxsize=4096)
 def from_milliseconds(value: int) -> datetime:
     """The moment that `milliseconds` made a number of."""
     return datetime.fromtimestamp(value / 1000, UTC)

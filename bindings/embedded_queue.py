@@ -37,9 +37,13 @@ VALUES (?, ?, ?, ?, ?, ?, ?)
 """
 
 _DEPTHS = """
-SELECT queue, sum(owner IS NULL AND visible_at <= :now), sum(owner IS NULL AND visible_at > :now),
-    sum(owner IS NOT NULL), min(inserted_at)
+SELECT queue, sum(visible_at <= :now), sum(visible_at > :now AND owner IS NULL),
+    sum(visible_at > :now AND owner IS NOT NULL), min(inserted_at)
 FROM messages WHERE expires_at IS NULL OR expires_at > :now GROUP BY queue
+"""
+
+_NEXT_DUE = """
+SELECT min(visible_at) FROM messages WHERE queue = ? AND (expires_at IS NULL OR expires_at > ?)
 """
 
 _PEEK = """
@@ -98,7 +102,7 @@ class EmbeddedQueues:
 
         def operation(connection: sqlite3.Connection) -> tuple[list[tuple[Any, ...]], int | None]:
             rows = connection.execute(_CLAIM, claim).fetchall()
-            return rows, None if rows else _next_due(connection, queue)
+            return rows, None if rows else _next_due(connection, queue, now)
 
         rows, self._next_due[queue] = await self._store.write(operation)
         rows.sort()
@@ -129,7 +133,7 @@ class EmbeddedQueues:
         properties: dict[str, Any] | None = None,
     ) -> None:
         visible_at = milliseconds(self._store.clock.now() + delay)
-        text = msgspec.json.encode(properties).decode() if properties else None
+        text = None if properties is None else msgspec.json.encode(properties).decode()
         change = (visible_at, 0 if count else 1, text, *message.receipt)
 
         def operation(connection: sqlite3.Connection) -> bool:
@@ -223,7 +227,7 @@ class EmbeddedQueues:
             message.body,
             milliseconds(now),
             milliseconds(visible_at),
-            milliseconds(max(now, visible_at) + message.ttl) if message.ttl else None,
+            None if message.ttl is None else milliseconds(max(now, visible_at) + message.ttl),
             msgspec.json.encode(message.properties).decode() if message.properties else None,
         )
 
@@ -235,10 +239,8 @@ class EmbeddedQueues:
         return event
 
 
-def _next_due(connection: sqlite3.Connection, queue: str) -> int | None:
-    due: int | None = connection.execute(
-        "SELECT min(visible_at) FROM messages WHERE queue = ?", (queue,)
-    ).fetchone()[0]
+def _next_due(connection: sqlite3.Connection, queue: str, now: int) -> int | None:
+    due: int | None = connection.execute(_NEXT_DUE, (queue, now)).fetchone()[0]
     return due
 
 
@@ -260,7 +262,7 @@ def _message(queue: str, row: tuple[Any, ...]) -> QueueMessage:
 
 def _peeked(queue: str, row: tuple[Any, ...], now: int) -> PeekedMessage:
     message_id, body, owner, count, inserted, expires, visible, properties = row
-    state = "in flight" if owner is not None else "delayed" if visible > now else "visible"
+    state = "visible" if visible <= now else "delayed" if owner is None else "in flight"
     return PeekedMessage(
         queue=queue,
         id=message_id,

@@ -16,8 +16,9 @@ CREATE TABLE messages (
     first_received_at INTEGER,
     properties TEXT
 );
-CREATE INDEX messages_due ON messages (queue, visible_at, id);
-CREATE INDEX messages_owned ON messages (owner) WHERE owner IS NOT NULL;
+-- The row's id is part of every index, after what is named. There is none by owner: that is asked for only
+-- when a host has died, and would cost every message a tenth more.
+CREATE INDEX messages_due ON messages (queue, visible_at);
 
 -- What other processes look at to learn that there is something for them.
 CREATE TABLE signals (topic TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID;

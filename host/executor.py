@@ -178,7 +178,7 @@ class FunctionRunner:
             if await self._stopped_during(delay.total_seconds()):
                 return self._outcome(run, Status.INTERRUPTED, retry, error)
             retry += 1
-            run.last_error = error.message
+            run.last_error = {"type": error.type, "message": error.message, "traceback": error.traceback}
 
     async def _stopped_during(self, seconds: float) -> bool:
         try:
@@ -189,6 +189,14 @@ class FunctionRunner:
             return self._stopping.is_set()
 
     async def _attempt(self, run: _Run, retry: int, *, alone: bool) -> Result:
+        if retry and not isinstance(run.event.body, bytes) and not run.event.repeatable:
+            raise FunchostError("A streamed value cannot be brought a second time, so there is no retry.")
+        call = self._call(run, retry)
+        if self._binder.has_inputs:
+            await self._add_inputs(call, run)
+        return await (self._pool.invoke_alone(call) if alone else self._pool.invoke(call))
+
+    def _call(self, run: _Run, retry: int) -> Call:
         event = run.event
         header: dict[str, Any] = {
             "type": "invoke",
@@ -199,27 +207,21 @@ class FunctionRunner:
             "metadata": event.metadata,
             "trace": {"parent": run.trace.parent, "state": run.trace.state},
         }
-        if self._function.policy.retry:
-            header["retry"] = {
-                "count": retry,
-                "max": self._function.policy.retry.max_retry_count,
-                "error": run.last_error,
-            }
+        policy = self._function.policy.retry
+        if policy:
+            header["retry"] = {"count": retry, "max": policy.max_retry_count, "error": run.last_error}
         if run.fence is not None:
             header["fence"] = run.fence
-        body, stream = (event.body, None) if isinstance(event.body, bytes) else (b"", event.body)
-        pieces: tuple[bytes, ...] = (body,)
-        if stream is not None:
-            if retry and not event.repeatable:
-                raise FunchostError("A streamed value cannot be brought a second time, so there is no retry.")
-            header["stream"] = True
-        if self._binder.has_inputs:
-            values = await self._binder.inputs(event.metadata)
-            header["inputs"] = [{"name": name, "kind": kind} for name, kind, _ in values]
-            pieces = (body, *(content for _, _, content in values))
-            header["sizes"] = [len(piece) for piece in pieces]
-        call = Call(header, pieces, stream, self._timeout, event.cancelled)
-        return await (self._pool.invoke_alone(call) if alone else self._pool.invoke(call))
+        if isinstance(event.body, bytes):
+            return Call(header, (event.body,), None, self._timeout, event.cancelled)
+        header["stream"] = True
+        return Call(header, (b"",), event.body, self._timeout, event.cancelled)
+
+    async def _add_inputs(self, call: Call, run: _Run) -> None:
+        values = await self._binder.inputs(run.event.metadata)
+        call.header["inputs"] = [{"name": name, "kind": kind} for name, kind, _ in values]
+        call.body = (*call.body, *(content for _, _, content in values))
+        call.header["sizes"] = [len(piece) for piece in call.body]
 
     async def _success(self, run: _Run, result: Result, retry: int) -> Outcome:
         outcome = self._outcome(run, Status.SUCCEEDED, retry, None)
@@ -264,7 +266,7 @@ class _Run:
         self.started = started
         self.trace = trace
         self.fence: int | None = None
-        self.last_error: str | None = None
+        self.last_error: dict[str, str] | None = None
 
 
 async def store_messages(outcome: Outcome) -> None:

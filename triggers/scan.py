@@ -85,8 +85,7 @@ class Scanner:
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            await asyncio.wait([task])
             await self._unwatch()
             self._state = "stopped"
 
@@ -108,7 +107,9 @@ class Scanner:
     async def _sleep(self, seconds: float) -> None:
         due = self._source.next_look()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), max(0.0, seconds if due is None else min(seconds, due)))
+            # Not wait_for: on Python 3.11 it loses a cancellation that comes together with the wake-up.
+            async with asyncio.timeout(max(0.0, seconds if due is None else min(seconds, due))):
+                await self._wake.wait()
 
     async def _scan(self, *, lost: bool) -> None:
         if lost:

@@ -22,7 +22,7 @@ from funchost.bindings.errors import BindingError, ConfigurationError, NotFound
 from funchost.bindings.file_content import STREAM_FROM
 from funchost.bindings.folder_blobs import FolderBlobs
 from funchost.bindings.memory_blobs import MemoryBlobs
-from funchost.bindings.queue import OutgoingMessage
+from funchost.bindings.queue import OutgoingMessage, QueueMessage
 from funchost.bindings.store import Store
 from funchost.triggers.base import ErrorInfo, Listener, Outcome, Resources, Status, TriggerEvent
 from funchost.triggers.blob import POISON_QUEUE, BlobTrigger
@@ -261,14 +261,13 @@ async def test_a_blob_put_again_after_it_was_deleted_runs_again(host: _Host) -> 
     await host.until(lambda: len(host.runs) == 2)
 
 
-async def test_a_message_whose_blob_is_gone_or_another_now_completes_without_running(host: _Host) -> None:
+async def test_a_message_whose_blob_is_gone_or_not_wanted_completes_without_running(host: _Host) -> None:
     trigger = host.trigger()
-    await host.blobs.put("receipts", "changed.txt", b"1")
     messages = [
         BlobMessage(
             function_id="Host.Functions.Notify", container_name=container, blob_name=name, e_tag='"0x1"'
         )
-        for container, name in [("receipts", "gone.json"), ("receipts", "changed.txt"), ("others", "a.json")]
+        for container, name in [("receipts", "gone.json"), ("receipts", "a.txt"), ("others", "a.json")]
     ]
     bodies = [*(msgspec.json.encode(message) for message in messages), b"not ours", b'{"Type":"Other"}']
     await host.queues.send([OutgoingMessage(queue=trigger.queue, body=body) for body in bodies])
@@ -276,6 +275,37 @@ async def test_a_message_whose_blob_is_gone_or_another_now_completes_without_run
     await host.until_queued(trigger.queue, 0)
     assert host.runs == []
     assert await host.queues.peek(POISON_QUEUE, 1) == []
+
+
+@pytest.mark.parametrize("size", [1, STREAM_FROM])
+async def test_a_message_for_a_version_that_was_overwritten_makes_no_event(host: _Host, size: int) -> None:
+    trigger = host.trigger()
+    old = await host.blobs.put("receipts", "a.json", b"o" * size)
+    new = await host.blobs.put("receipts", "a.json", b"n" * size)
+    assert await trigger.event(_message(old)) is None
+    assert await trigger.event(_message(new)) is not None
+
+
+def _message(info: BlobInfo) -> QueueMessage:
+    told = BlobMessage(
+        function_id="Host.Functions.Notify",
+        container_name=info.container,
+        blob_name=info.name,
+        e_tag=info.etag,
+    )
+    now = datetime.now(UTC)
+    return QueueMessage(
+        queue="q",
+        id="1",
+        body=msgspec.json.encode(told),
+        receipt=None,
+        dequeue_count=1,
+        inserted_at=now,
+        expires_at=None,
+        next_visible_at=now,
+        first_received_at=None,
+        properties={},
+    )
 
 
 async def test_a_blob_that_cannot_be_worked_on_goes_to_poison_after_five_deliveries(host: _Host) -> None:

@@ -22,7 +22,7 @@ from funchost.bindings.errors import BindingError, ConfigurationError
 from funchost.bindings.file_content import STREAM_FROM
 from funchost.bindings.file_tree import version_of
 from funchost.bindings.folder_blobs import FolderBlobs
-from funchost.bindings.queue import OutgoingMessage
+from funchost.bindings.queue import OutgoingMessage, QueueMessage
 from funchost.bindings.store import Store
 from funchost.triggers.base import ErrorInfo, Listener, Outcome, Resources, Status, TriggerEvent
 from funchost.triggers.descriptor import Binding, FunctionDescriptor, Policy, QueuePolicy
@@ -354,6 +354,34 @@ async def test_a_file_deleted_before_its_run_completes_without_running(host: _Ho
     await host.start(changeTypes=["created"])
     await host.until_queued(trigger.queue, 0)
     assert len(host.runs) == 1
+
+
+@pytest.mark.parametrize("size", [1, STREAM_FROM])
+async def test_a_message_for_a_version_that_was_overwritten_makes_no_event(host: _Host, size: int) -> None:
+    trigger = host.trigger()
+    old = version_of(_drop(host, "import/a.csv", b"o" * size).stat())
+    new = version_of(_drop(host, "import/a.csv", b"n" * size).stat())
+    assert await trigger.event(_message(old)) is None
+    assert await trigger.event(_message(new)) is not None
+
+
+def _message(version: str) -> QueueMessage:
+    told = FileMessage(
+        function_id="Host.Functions.Load", path="import/a.csv", change="changed", version=version
+    )
+    now = datetime.now(UTC)
+    return QueueMessage(
+        queue="q",
+        id="1",
+        body=msgspec.json.encode(told),
+        receipt=None,
+        dequeue_count=1,
+        inserted_at=now,
+        expires_at=None,
+        next_visible_at=now,
+        first_received_at=None,
+        properties={},
+    )
 
 
 async def test_auto_delete_removes_the_file_after_success_only(host: _Host) -> None:

@@ -240,3 +240,27 @@ def test_asking_while_a_writer_opens_the_file_does_no_harm(tmp_path: Path) -> No
     writer.join()
     assert answers <= {True, False}
     assert being_written(str(file)) is False
+
+
+async def test_a_scanner_stops_also_when_a_hint_comes_with_the_stop(tmp_path: Path) -> None:
+    class Handing(Watch):
+        callback: Callable[[Hints], None]
+
+        async def add(
+            self, folder: str, callback: Callable[[Hints], None], *, recursive: bool = True
+        ) -> Remove:
+            self.callback = callback
+
+            async def remove() -> None:
+                pass
+
+            return remove
+
+    watch, source = Handing(), _Nothing(str(tmp_path))
+    scanner = Scanner(source, watch=watch, interval=10, report=lambda message: None)
+    await scanner.start()
+    async with asyncio.timeout(5):
+        await source.scanned.wait()
+        await asyncio.to_thread(lambda: None)  # now it sleeps
+        watch.callback(Hints(files={str(tmp_path / "a")}))
+        await scanner.stop()

@@ -1,0 +1,56 @@
+"""Leases in memory, for tests and for trying things."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from itertools import count
+
+from .clock import Clock, SystemClock
+from .lease import LEASE_PERIOD, Lease
+
+
+class MemoryLeases:
+    """`LeaseStore` that ends with the process; owners that share it compete."""
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
+        #: Who holds each name, and until when on the monotonic clock.
+        self._held: dict[str, tuple[Lease, float]] = {}
+        self._fences = count(1)
+        self._released = asyncio.Event()
+
+    async def acquire(self, name: str, owner: str, period: timedelta = LEASE_PERIOD) -> Lease | None:
+        # Cleared before we look: a lease given back meanwhile sets it again.
+        self._released.clear()
+        now = self._clock.monotonic()
+        if name in self._held and self._held[name][1] > now:
+            return None
+        lease = Lease(name, owner, next(self._fences))
+        self._held[name] = lease, now + period.total_seconds()
+        return lease
+
+    async def renew(self, leases: Sequence[Lease], period: timedelta = LEASE_PERIOD) -> list[Lease]:
+        ends = self._clock.monotonic() + period.total_seconds()
+        lost = [lease for lease in leases if not self._holds(lease)]
+        for lease in leases:
+            if lease not in lost:
+                self._held[lease.name] = lease, ends
+        return lost
+
+    async def release(self, lease: Lease) -> None:
+        if self._holds(lease):
+            del self._held[lease.name]
+        self._released.set()
+
+    async def wait(self, limit: timedelta) -> None:
+        try:
+            async with asyncio.timeout(limit.total_seconds()):
+                await self._released.wait()
+        except TimeoutError:
+            pass
+
+    def _holds(self, lease: Lease) -> bool:
+        held, ends = self._held.get(lease.name, (None, 0.0))
+        return held == lease and ends > self._clock.monotonic()

@@ -1,0 +1,145 @@
+"""What every lease store promises."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from fakes import ManualClock
+
+from funchost.bindings.embedded_lease import EmbeddedLeases
+from funchost.bindings.lease import LEASE_PERIOD, Lease, LeaseStore
+from funchost.bindings.memory_leases import MemoryLeases
+from funchost.bindings.store import Store
+
+HOUR = timedelta(hours=1)
+DEADLINE = 5.0
+
+
+@dataclass
+class Leases:
+    """The store under test, with the clock that it reads."""
+
+    store: LeaseStore
+    clock: ManualClock
+
+    async def take(self, name: str = "totals", owner: str = "host-1") -> Lease:
+        lease = await self.store.acquire(name, owner)
+        assert lease is not None
+        return lease
+
+
+@pytest.fixture(params=["embedded", "memory"])
+async def leases(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Leases]:
+    clock = ManualClock()
+    if request.param == "memory":
+        yield Leases(MemoryLeases(clock), clock)
+        return
+    store = Store(tmp_path / "store", clock=clock)
+    yield Leases(EmbeddedLeases(store), clock)
+    await store.close()
+
+
+async def test_a_lease_names_what_is_held_and_by_whom(leases: Leases) -> None:
+    lease = await leases.take()
+    assert (lease.name, lease.owner) == ("totals", "host-1")
+
+
+async def test_a_name_has_one_holder_at_a_time(leases: Leases) -> None:
+    answers = await asyncio.gather(*(leases.store.acquire("totals", f"host-{n}") for n in range(8)))
+    assert len([lease for lease in answers if lease]) == 1
+
+
+async def test_an_owner_does_not_get_a_lease_twice(leases: Leases) -> None:
+    await leases.take()
+    assert await leases.store.acquire("totals", "host-1") is None
+
+
+async def test_names_are_apart(leases: Leases) -> None:
+    await leases.take("totals")
+    await leases.take("report", "host-2")
+
+
+async def test_a_lease_ends_by_itself(leases: Leases) -> None:
+    await leases.take()
+    leases.clock.advance(LEASE_PERIOD - timedelta(seconds=1))
+    assert await leases.store.acquire("totals", "host-2") is None
+    leases.clock.advance(timedelta(seconds=1))
+    await leases.take(owner="host-2")
+
+
+async def test_a_released_lease_is_free(leases: Leases) -> None:
+    await leases.store.release(await leases.take())
+    await leases.take(owner="host-2")
+
+
+async def test_the_fence_grows_and_never_starts_again(leases: Leases) -> None:
+    fences = []
+    for owner in ("host-1", "host-2", "host-1"):
+        lease = await leases.take(owner=owner)
+        fences.append(lease.fence)
+        await leases.store.release(lease)
+    await leases.take()
+    leases.clock.advance(LEASE_PERIOD)
+    fences.append((await leases.take()).fence)
+    assert fences == sorted(set(fences))
+
+
+async def test_a_renewed_lease_goes_on(leases: Leases) -> None:
+    lease = await leases.take()
+    for _ in range(3):
+        leases.clock.advance(LEASE_PERIOD * 0.9)
+        assert await leases.store.renew([lease]) == []
+    assert await leases.store.acquire("totals", "host-2") is None
+
+
+async def test_renewal_tells_which_are_lost(leases: Leases) -> None:
+    taken_over = await leases.take("a")
+    leases.clock.advance(LEASE_PERIOD)
+    await leases.take("a", "host-2")
+    given_back = await leases.take("b")
+    await leases.store.release(given_back)
+    kept = await leases.take("c")
+    assert await leases.store.renew([taken_over, given_back, kept]) == [taken_over, given_back]
+
+
+async def test_a_lease_that_has_ended_is_lost_even_if_nobody_took_it(leases: Leases) -> None:
+    lease = await leases.take()
+    leases.clock.advance(LEASE_PERIOD)
+    assert await leases.store.renew([lease]) == [lease]
+    await leases.take(owner="host-2")
+
+
+async def test_releasing_a_lost_lease_leaves_the_new_holder_alone(leases: Leases) -> None:
+    lost = await leases.take()
+    leases.clock.advance(LEASE_PERIOD)
+    current = await leases.take(owner="host-2")
+    await leases.store.release(lost)
+    assert await leases.store.acquire("totals", "host-3") is None
+    assert await leases.store.renew([current]) == []
+
+
+async def test_a_wait_ends_when_a_lease_is_given_back(leases: Leases) -> None:
+    lease = await leases.take()
+    assert await leases.store.acquire("totals", "host-2") is None
+    waiting = asyncio.ensure_future(leases.store.wait(HOUR))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    await leases.store.release(lease)
+    await asyncio.wait_for(waiting, DEADLINE)
+
+
+async def test_a_lease_given_back_between_the_refusal_and_the_wait_is_not_missed(leases: Leases) -> None:
+    lease = await leases.take()
+    assert await leases.store.acquire("totals", "host-2") is None
+    await leases.store.release(lease)
+    await asyncio.wait_for(leases.store.wait(HOUR), DEADLINE)
+
+
+async def test_a_wait_ends_at_its_limit(leases: Leases) -> None:
+    await leases.take()
+    await asyncio.wait_for(leases.store.wait(timedelta(milliseconds=10)), DEADLINE)
