@@ -29,6 +29,8 @@ class EmbeddedLeases:
         store.subscribe(_TOPIC, self._released.set)
 
     async def acquire(self, name: str, owner: str, period: timedelta = LEASE_PERIOD) -> Lease | None:
+        # Cleared before we look: a lease that is given back meanwhile sets it again.
+        self._released.clear()
         now = self._store.clock.monotonic()
 
         def operation(connection: sqlite3.Connection) -> Lease | None:
@@ -68,7 +70,6 @@ class EmbeddedLeases:
         self._store.announce(_TOPIC)
 
     async def wait(self, limit: timedelta) -> None:
-        self._released.clear()
         try:
             async with asyncio.timeout(limit.total_seconds()):
                 await self._released.wait()

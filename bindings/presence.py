@@ -80,7 +80,7 @@ class Presence:
         """A store that fails for a while must not end the loop that keeps us alive on it."""
         try:
             await step()  # type: ignore[misc]
-        except FunchostError as error:
+        except (FunchostError, OSError) as error:
             self._report(str(error))
 
     async def _beat(self) -> None:

@@ -53,10 +53,16 @@ class Store:
         self._closed = False
         _prepare_folder(folder)
         writer = self._connect()
-        _create_or_check(writer, self.path)
+        try:
+            _create_or_check(writer, self.path)
+        except StoreError:
+            writer.close()
+            raise
         self._notices = self._connect()
         self._version: int = 0
         self._signals: dict[str, int] = self._read_signals()
+        # From here on it is used in the loop, which must not wait for anyone.
+        self._notices.execute("PRAGMA busy_timeout = 0")
         self._subscribers: dict[str, list[Callable[[], None]]] = {}
         self._reader = self._connect()
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="store-reader")
@@ -141,6 +147,10 @@ class Store:
         """The result of each operation; an exception stands for an operation that failed."""
         try:
             connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            # No operation is to blame: to try each alone would only wait as often for the same lock.
+            return [_explained(error, self.path) for _ in operations]
+        try:
             results = [operation(connection) for operation in operations]
             connection.execute("COMMIT")
             return results
@@ -158,8 +168,8 @@ class Store:
         try:
             version: int = self._notices.execute("PRAGMA data_version").fetchone()[0]
             if version != self._version:
-                self._version = version
                 self._announce_changes()
+                self._version = version
         except sqlite3.Error:
             pass  # the next operation meets the same error and tells it
         self._timer = self._loop.call_later(NOTICE_INTERVAL, self._notice)
@@ -179,10 +189,14 @@ class Store:
             connection = sqlite3.connect(
                 self.path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
             )
+        except sqlite3.Error as error:
+            raise _explained(error, self.path) from error
+        try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             return connection
         except sqlite3.Error as error:
+            connection.close()
             raise _explained(error, self.path) from error
 
 

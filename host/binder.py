@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,13 +13,11 @@ from ..bindings.blob import BlobStore
 from ..bindings.clock import Clock
 from ..bindings.errors import BindingError
 from ..bindings.expressions import Template
+from ..bindings.names import blob_path, queue_name
 from ..bindings.queue import DEFAULT_TTL, OutgoingMessage, QueueStore
 from ..bindings.time_span import parse_time_span
 from ..triggers.base import Resources
 from ..triggers.descriptor import Binding, FunctionDescriptor
-
-#: What Azure allows as the name of a queue.
-_QUEUE_NAME = re.compile(r"(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 
 #: Name, kind and content of a value on its way to or from a worker.
 Value = tuple[str, str, bytes]
@@ -55,9 +52,8 @@ class Binder:
         """The value of each input. Raises `BindingError` for a path that cannot be made."""
         values = []
         for name, (store, template) in self._inputs:
-            container, blob = split_path(
-                template.render(metadata, function=self._function, clock=self._clock)
-            )
+            path = template.render(metadata, function=self._function, clock=self._clock)
+            container, blob = blob_path(path)
             found = await store.get(container, blob)
             values.append((name, "none", b"") if found is None else (name, "bytes", found[1]))
         return values
@@ -86,8 +82,7 @@ class Binder:
             metadata: Mapping[str, Any],
             properties: dict[str, Any],
         ) -> None:
-            queue = template.render(metadata, function=self._function, clock=self._clock).lower()
-            check_queue_name(queue)
+            queue = queue_name(template.render(metadata, function=self._function, clock=self._clock))
             visible_at = self._clock.now() + wait if wait else None
             for body in message_bodies(kind, content, binding.name):
                 message = OutgoingMessage(
@@ -108,7 +103,7 @@ class Binder:
             properties: dict[str, Any],
         ) -> None:
             path = template.render(metadata, function=self._function, clock=self._clock)
-            outputs.blobs.append((store, *split_path(path), content))
+            outputs.blobs.append((store, *blob_path(path), content))
 
         return put
 
@@ -123,25 +118,6 @@ def _time_to_live(value: str | int | None) -> timedelta | None:
     if str(value) == "-1":
         return None
     return parse_time_span(str(value))
-
-
-def split_path(path: str) -> tuple[str, str]:
-    """A blob's path as container and name."""
-    container, slash, name = path.partition("/")
-    if not slash or not name:
-        raise BindingError(
-            f"'{path}' is no blob path: it needs a container and a name, as in 'receipts/1.json'."
-        )
-    return container, name
-
-
-def check_queue_name(queue: str) -> None:
-    """Raise `BindingError` unless Azure would take the name (functions-semantics 5.6)."""
-    if not _QUEUE_NAME.fullmatch(queue):
-        raise BindingError(
-            f"'{queue}' is no queue name: 3 to 63 lower-case letters, digits and single hyphens are allowed, "
-            "with a letter or digit at both ends."
-        )
 
 
 def message_bodies(kind: str, content: bytes, name: str) -> list[bytes]:

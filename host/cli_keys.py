@@ -70,7 +70,9 @@ async def _list(app: App, function: str | None) -> list[Key]:
             _check_function(app, function)
         held = Keys(storage.state)
         await held.load()
-        return list(await held.list(function))
+        widest_first = list(_OPENS)
+        found = await held.list(function)
+        return sorted(found, key=lambda key: widest_first.index(key.ring) if key.ring in _OPENS else 9)
 
 
 async def _rotate(app: App, name: str, function: str | None) -> tuple[Key, bool]:

@@ -10,7 +10,7 @@ from typing import Any
 from ..bindings.queue import PeekedMessage
 
 #: How much of a body, and of a traceback, people are shown.
-_BODY_CHARACTERS = 2000
+_BODY_CHARACTERS = 1000
 _TRACEBACK_LINES = 12
 
 
@@ -58,7 +58,8 @@ def moment_text(moment: datetime) -> str:
 def printable(text: str) -> str:
     """The text with what would move a terminal's cursor, or worse, written as escapes."""
     return "".join(
-        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode() for char in text
+        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode()
+        for char in text
     )
 
 

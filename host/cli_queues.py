@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from ..bindings.errors import BindingError, MessageTooLarge, NotFound
+from ..bindings.names import queue_name
 from ..bindings.queue import DEFAULT_TTL, OutgoingMessage, PeekedMessage, QueueDepth
-from .binder import check_queue_name
 from .cli import run_async
 from .cli_access import opened_store
 from .cli_message import message_document, message_text, moment_text
@@ -28,10 +28,9 @@ class QueueName(click.ParamType[str]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         try:
-            check_queue_name(value)
+            return queue_name(value)
         except BindingError as error:
             self.fail(str(error), param, ctx)
-        return str(value)
 
 
 @click.group(cls=Group)
@@ -54,7 +53,9 @@ def send(
     It is stored durably, and running hosts see it at once.
     """
     visible_at = visible_from(datetime.now(UTC), delay, at)
-    message = OutgoingMessage(queue=queue, body=body, visible_at=visible_at, ttl=_checked_ttl(visible_at, ttl))
+    message = OutgoingMessage(
+        queue=queue, body=body, visible_at=visible_at, ttl=_checked_ttl(visible_at, ttl)
+    )
     try:
         run_async(lambda: _send(app, message))
     except MessageTooLarge as error:
@@ -89,7 +90,9 @@ def peek(app: App, queue: str, count: int, as_json: bool) -> None:
 def list_queues(app: App, show_all: bool, as_json: bool) -> None:
     """List the queues with what they hold."""
     depths = [
-        depth for depth in run_async(lambda: _depths(app)) if show_all or not depth.queue.startswith(_INTERNAL)
+        depth
+        for depth in run_async(lambda: _depths(app))
+        if show_all or not depth.queue.startswith(_INTERNAL)
     ]
     now = datetime.now(UTC)
     if as_json:
@@ -171,6 +174,6 @@ def _depth_document(depth: QueueDepth, now: datetime) -> dict[str, Any]:
         "visible": depth.visible,
         "delayed": depth.delayed,
         "inFlight": depth.in_flight,
-        "oldest": depth.oldest,
+        "oldest": depth.oldest.isoformat() if depth.oldest else None,
         "oldestAgeSeconds": age,
     }

@@ -171,8 +171,9 @@ class FunctionRunner:
                 if result.error is None:
                     return await self._success(run, result, retry)
                 status, error = Status.FAILED, result.error
+                run.wrote = result.wrote
             delay = delay_before(self._function.policy.retry, retry + 1, self._choose)
-            if delay is None or deaths >= MOST_DEATHS:
+            if delay is None or deaths >= MOST_DEATHS or run.is_spent:
                 return self._outcome(run, status, retry, error)
             self._observer.retrying(error, self._function.name, run.invocation_id, delay.total_seconds())
             if await self._stopped_during(delay.total_seconds()):
@@ -189,8 +190,6 @@ class FunctionRunner:
             return self._stopping.is_set()
 
     async def _attempt(self, run: _Run, retry: int, *, alone: bool) -> Result:
-        if retry and not isinstance(run.event.body, bytes) and not run.event.repeatable:
-            raise FunchostError("A streamed value cannot be brought a second time, so there is no retry.")
         call = self._call(run, retry)
         if self._binder.has_inputs:
             await self._add_inputs(call, run)
@@ -226,7 +225,7 @@ class FunctionRunner:
     async def _success(self, run: _Run, result: Result, retry: int) -> Outcome:
         outcome = self._outcome(run, Status.SUCCEEDED, retry, None)
         outcome.kind = result.kind
-        outcome.header = {**result.data, "wrote": result.wrote} if result.wrote else result.data
+        outcome.header = result.data if result.wrote is None else {**result.data, "wrote": result.wrote}
         outcome.body = result.body
         if result.outputs:
             properties = {"traceparent": run.trace.parent, "parent": run.invocation_id}
@@ -241,6 +240,7 @@ class FunctionRunner:
 
     def _outcome(self, run: _Run, status: Status, retry: int, error: ErrorInfo | None) -> Outcome:
         return Outcome(
+            header={} if run.wrote is None else {"wrote": run.wrote},
             status=status,
             function=self._function.name,
             invocation_id=run.invocation_id,
@@ -258,7 +258,7 @@ class FunctionRunner:
 class _Run:
     """One event on its way through the executor."""
 
-    __slots__ = ("event", "fence", "invocation_id", "last_error", "started", "trace")
+    __slots__ = ("event", "fence", "invocation_id", "last_error", "started", "trace", "wrote")
 
     def __init__(self, event: TriggerEvent, invocation_id: str, started: Any, trace: Trace) -> None:
         self.event = event
@@ -267,6 +267,13 @@ class _Run:
         self.trace = trace
         self.fence: int | None = None
         self.last_error: dict[str, str] | None = None
+        #: Watched files that it wrote; None where that is not looked for.
+        self.wrote: list[str] | None = None
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether the value was a stream that cannot be brought a second time."""
+        return not isinstance(self.event.body, bytes) and not self.event.repeatable
 
 
 async def store_messages(outcome: Outcome) -> None:

@@ -30,6 +30,7 @@ from .executor import Executor
 from .functions import Functions
 from .keys import Keys
 from .log import Log
+from .log_levels import LogLevels
 from .observers import LogObserver
 from .pool import Pool
 from .reload import CodeWatch
@@ -125,7 +126,7 @@ class Host:
         Raises `StoreError`, `OSError` for a port that is taken, `WorkerStartError`.
         """
         self.state = "Starting"
-        self._observer = LogObserver(self._log)
+        self._observer = LogObserver(self._log, LogLevels(self.settings.host_json.logging.logLevel))
         settings = self._worker_settings(self.discovery)
         self.pool = Pool(settings, self._worker_count(), self._observer.worker_said, self._report)
         # The workers start and load while the store is opened.
@@ -227,6 +228,7 @@ class Host:
                 )
                 return
             self.settings = settings
+            self._observer.levels = LogLevels(settings.host_json.logging.logLevel)
             discovery = self._discover()
             broken = {problem.function for problem in discovery.problems if problem.function}
             worker_settings = self._worker_settings(discovery)

@@ -67,7 +67,9 @@ class QueueOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     ] = None
     messageEncoding: Annotated[
         Literal["base64", "none"],
-        Meta(description="Accepted; the embedded store keeps bodies as they are."),
+        Meta(
+            description="Bodies are kept as they are; it decides how large they may be: 48 KiB, or 64 KiB with none."
+        ),
     ] = "base64"
 
 
@@ -122,15 +124,15 @@ class SingletonOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     lockPeriod: Annotated[
         timedelta,
-        Meta(description="How long a lock lasts without renewal, 15 to 60 s.", extra=_seconds(15, 60)),
+        Meta(description="Accepted; a lock lasts 15 s without renewal.", extra=_seconds(15, 60)),
     ] = timedelta(seconds=15)
     listenerLockPeriod: Annotated[
-        timedelta, Meta(description="The same for listeners, 15 to 60 s.", extra=_seconds(15, 60))
+        timedelta, Meta(description="Accepted; the same.", extra=_seconds(15, 60))
     ] = timedelta(minutes=1)
     listenerLockRecoveryPollingInterval: Annotated[
         timedelta,
         Meta(
-            description="How often a listener without its lock tries again, at least 15 s.",
+            description="Accepted; a lock that is given back is taken over at once.",
             extra=_seconds(15),
         ),
     ] = timedelta(minutes=1)

@@ -7,13 +7,15 @@ from typing import Any
 from ..triggers.base import ErrorInfo, Outcome, Status, TriggerEvent
 from .executor import Observer
 from .log import Log
+from .log_levels import LogLevels
 
 
 class LogObserver(Observer):
     """Logs failures always, and beginnings and ends where the log shows details."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Log, levels: LogLevels) -> None:
         self._log = log
+        self.levels = levels
         #: The function of each invocation in flight: log lines of a worker bring only the invocation.
         self._functions: dict[str, str] = {}
 
@@ -41,10 +43,14 @@ class LogObserver(Observer):
     def worker_said(self, header: dict[str, Any], text: str) -> None:
         """A line that user code printed or logged."""
         invocation = header.get("invocation", "")
+        function = self._functions.get(invocation, "")
+        level = header.get("level", "info")
+        if not self.levels.shows(f"Function.{function}.User", level):
+            return
         self._log.say(
-            header.get("level", "info"),
+            level,
             text,
-            function=self._functions.get(invocation, ""),
+            function=function,
             invocation=invocation,
             logger=header.get("logger"),
             stream=header.get("stream"),
@@ -55,7 +61,8 @@ class LogObserver(Observer):
         return f"Executed 'Functions.{outcome.function}' ({how}, Id={outcome.invocation_id}, Duration={took:.0f}ms)"
 
     def _say(self, outcome: Outcome, level: str, text: str) -> None:
-        self._log.say(level, text, function=outcome.function, invocation=outcome.invocation_id)
+        if self.levels.shows(f"Function.{outcome.function}", level):
+            self._log.say(level, text, function=outcome.function, invocation=outcome.invocation_id)
 
 
 def _why(error: ErrorInfo | None) -> str:

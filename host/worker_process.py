@@ -91,7 +91,8 @@ class Result(msgspec.Struct, kw_only=True):
     #: Name, kind and content of each output binding that was given a value.
     outputs: list[tuple[str, str, bytes]]
     error: ErrorInfo | None
-    wrote: list[str]
+    #: Watched files that the run wrote; None where that is not looked for.
+    wrote: list[str] | None
 
 
 #: Called with what user code printed or logged: the `log` frame's header and its text.
@@ -429,7 +430,7 @@ def _result(header: dict[str, Any], body: bytes | AsyncIterable[bytes]) -> Resul
         body=body,
         outputs=outputs,
         error=ErrorInfo(**error) if error else None,
-        wrote=header.get("wrote", []),
+        wrote=header.get("wrote"),
     )
 
 

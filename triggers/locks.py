@@ -7,7 +7,6 @@ import contextlib
 from collections.abc import Callable
 from datetime import timedelta
 
-from ..bindings.errors import FunchostError
 from ..bindings.lease import LEASE_PERIOD, Lease, LeaseStore
 
 
@@ -34,7 +33,15 @@ class Locks:
 
     async def try_acquire(self, name: str) -> Lock | None:
         """The lock, or None when somebody holds it (this host included)."""
-        lease = await self._store.acquire(name, self.owner)
+        asking = asyncio.ensure_future(self._store.acquire(name, self.owner))
+        try:
+            lease = await asyncio.shield(asking)
+        except asyncio.CancelledError:
+            # Whoever asked has gone: what is granted all the same must not stay taken.
+            granted = await asking
+            if granted:
+                await self._give_back(granted)
+            raise
         if lease is None:
             return None
         lock = self._held[lease] = Lock(lease)
@@ -61,9 +68,12 @@ class Locks:
             await self._store.wait(wait)
 
     async def release(self, lock: Lock) -> None:
-        """Give the lock back; one that was lost is left alone."""
+        """Give the lock back; one that was lost is left alone.
+
+        Never raises: a lease that the store does not take back now ends by itself.
+        """
         self._held.pop(lock.lease, None)
-        await self._store.release(lock.lease)
+        await self._give_back(lock.lease)
 
     async def wait_for_release(self, limit: timedelta) -> None:
         """Return when somebody gave a lease back, or after `limit`."""
@@ -79,12 +89,18 @@ class Locks:
         for lock in list(self._held.values()):
             await self.release(lock)
 
+    async def _give_back(self, lease: Lease) -> None:
+        try:
+            await self._store.release(lease)
+        except Exception as error:
+            self._report(f"The lease '{lease.name}' could not be given back and ends by itself: {error}")
+
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(LEASE_PERIOD.total_seconds() / 3)
             try:
                 lost = await self._store.renew(list(self._held))
-            except FunchostError as error:
+            except Exception as error:
                 self._report(f"Leases could not be renewed: {error}")
                 continue
             for lease in lost:

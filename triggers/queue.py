@@ -20,6 +20,9 @@ from .singleton import ListenerLease
 
 log = logging.getLogger("funchost.triggers.queue")
 
+#: The pause after a renewal that failed.
+RENEW_AGAIN = timedelta(minutes=1)
+
 #: Turns a message into an event; None means that there is nothing to run any more.
 ToEvent = Callable[[QueueMessage], Awaitable[TriggerEvent | None]]
 
@@ -172,13 +175,13 @@ class QueueListener:
                 await self._store.wait(self._queue, self._back_off.next())
 
     async def _receive(self) -> list[QueueMessage]:
-        """A batch. A stop in the middle must not lose what was just received: it is run all the same."""
+        """A batch. A stop in the middle must not lose what was just received: it is given back."""
         receiving = asyncio.ensure_future(self._store.receive(self._queue, self._batch_size))
         try:
             return await asyncio.shield(receiving)
         except asyncio.CancelledError:
             for message in await receiving:
-                await self._store.release(message, timedelta(0), count=False)
+                await self._give_back(message)
             raise
 
     def _trouble(self, error: Exception) -> None:
@@ -202,13 +205,17 @@ class QueueListener:
             self._resources.report(f"A message of '{self._queue}' could not be settled: {task.exception()}")
 
     async def _renew(self) -> None:
+        pause = LEASE / 2
         while True:
-            await asyncio.sleep(LEASE.total_seconds() / 2)
+            await asyncio.sleep(pause.total_seconds())
+            pause = LEASE / 2
             messages = list(self._in_flight.values())
             if messages:
                 try:
                     await self._store.renew(messages)
-                except FunchostError as error:
+                except Exception as error:
+                    # Tried again long before the leases end.
+                    pause = RENEW_AGAIN
                     self._resources.report(f"Messages of '{self._queue}' could not be renewed: {error}")
 
     # -- one message
@@ -239,12 +246,15 @@ class QueueListener:
                     await store.send([output])
             await self._insist(message, lambda: self._store.complete(message, own))
         elif outcome.status is Status.INTERRUPTED:
-            await self._insist(message, lambda: self._store.release(message, timedelta(0), count=False))
+            await self._give_back(message)
         elif message.dequeue_count >= self._policy.max_dequeue_count and self._poison_queue:
             await self._insist(message, lambda: self._give_up(message, outcome))
         else:
             delay, properties = self._policy.visibility_timeout, with_failure(message, outcome)
             await self._insist(message, lambda: self._store.release(message, delay, properties=properties))
+
+    async def _give_back(self, message: QueueMessage) -> None:
+        await self._insist(message, lambda: self._store.release(message, timedelta(0), count=False))
 
     async def _give_up(self, message: QueueMessage, outcome: Outcome | None) -> None:
         assert self._poison_queue is not None

@@ -21,6 +21,7 @@ class ListenerLease:
         self._name = name
         self._resources = resources
         self._task: asyncio.Task[None] | None = None
+        self._stopping: asyncio.Task[None] | None = None
         self._holds = False
 
     @property
@@ -34,11 +35,17 @@ class ListenerLease:
             await asked.wait()
 
     async def stop(self) -> None:
-        if self._task:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
+        if self._task and self._stopping is None:
+            self._stopping = asyncio.create_task(self._end(self._task), name=f"stop {self._name}")
+        if self._stopping:
+            # Shared by all who ask: to cancel twice would leave what is in flight behind.
+            await asyncio.shield(self._stopping)
+
+    async def _end(self, task: asyncio.Task[None]) -> None:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        self._task = self._stopping = None
 
     async def _keep(self, asked: asyncio.Event) -> None:
         while True:
