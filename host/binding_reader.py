@@ -15,7 +15,7 @@ from ..triggers.descriptor import Binding
 from ..triggers.fields import BINDING_FIELDS
 from .binding_checks import STORED, check_binding
 from .checker import Checker, fields_of_model
-from .function_models import DIRECTIONS, NOT_SERVED, BindingCommon, binding_fields
+from .function_models import DIRECTIONS, NOT_SERVED, TRIGGER_FIELDS, BindingCommon, binding_fields
 from .jsonc import KeyPath
 from .policy import PolicyFields
 from .report import Report
@@ -31,15 +31,26 @@ class BindingReader:
     """Reads the bindings of one function."""
 
     def __init__(self, triggers: Mapping[str, type[Struct]], app: AppSettings, report: Report) -> None:
-        self._models = {**BINDING_FIELDS, **triggers}
-        self._spellings = {kind.lower(): kind for kind in self._models}
+        self._triggers = triggers
+        own = [*BINDING_FIELDS, *(kind for kind in TRIGGER_FIELDS if kind in triggers)]
+        self._spellings = {kind.lower(): kind for kind in own}
         self._app = app
         self._report = report
 
     def model(self, entry: Any) -> type[Struct] | None:
         """The fields of the entry's type; None when that is missing or not served."""
-        kind = _lowered(entry).get("type")
-        return self._models.get(self._spellings.get(str(kind).lower(), ""))
+        kind = self._spelled(str(_lowered(entry).get("type")))
+        if kind is None:
+            return None
+        return BINDING_FIELDS.get(kind) or self._triggers[kind]
+
+    def _spelled(self, kind: str) -> str | None:
+        """The type as it is known; those of other packages are looked through only for one that is not ours."""
+        own = self._spellings.get(kind.lower())
+        return own or next((each for each in self._triggers if each.lower() == kind.lower()), None)
+
+    def _known(self) -> list[str]:
+        return sorted({*BINDING_FIELDS, *self._triggers})
 
     def read(self, entry: Any, path: KeyPath, checker: Checker) -> Binding | None:
         """The binding, checked and with its settings put in; None when something is wrong, which is told."""
@@ -64,7 +75,8 @@ class BindingReader:
         return binding if len(self._errors()) == before else None
 
     def _binding(self, checked: dict[str, Any], path: KeyPath) -> Binding:
-        kind = self._spellings[checked["type"].lower()]
+        kind = self._spelled(checked["type"])
+        assert kind is not None, "it has a model"
         fields = {
             key: plain(value) if key in _POLICIES else value
             for key, value in checked.items()
@@ -90,11 +102,11 @@ class BindingReader:
             )
         elif kind.lower() in map(str.lower, NOT_SERVED):
             self._report.error(
-                (*path, "type"), f"Not served here: {kind}.", f"There are: {', '.join(sorted(self._models))}."
+                (*path, "type"), f"Not served here: {kind}.", f"There are: {', '.join(self._known())}."
             )
         else:
-            near = nearest(kind, self._models)
-            fix = f"Did you mean {near}?" if near else f"There are: {', '.join(sorted(self._models))}."
+            near = nearest(kind, self._known())
+            fix = f"Did you mean {near}?" if near else f"There are: {', '.join(self._known())}."
             self._report.error((*path, "type"), f"'{kind}' is not a known binding type.", fix)
 
     def _check_name(self, binding: Binding, path: KeyPath) -> None:

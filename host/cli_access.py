@@ -58,11 +58,11 @@ async def inspected(app: App) -> AsyncIterator[Host]:
 
 def function_names(app: App) -> list[str]:
     """The names of all functions of the app, those in error included."""
-    from ..triggers.registry import trigger_fields
+    from ..triggers.registry import TRIGGER_TYPES
     from .discovery import discover
 
     settings = Settings.load(app.root, os.environ)
-    found = discover(app.root, settings.app, settings.host_json, trigger_fields=trigger_fields())
+    found = discover(app.root, settings.app, settings.host_json, trigger_fields=TRIGGER_TYPES)
     broken = {problem.function for problem in found.problems if problem.function}
     return sorted(broken | {function.name for function in found.functions})
 
@@ -87,7 +87,7 @@ def master_key(app: App) -> str | None:
             keys = Keys(storage.state)
             await keys.load()
             key = keys.get(MASTER_RING, MASTER)
-            return key and key.value
+            return key.value if key else None
 
     found: str | None = run_async(read)
     return found

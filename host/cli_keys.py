@@ -13,7 +13,7 @@ from .keys import HOST_RING, MASTER, MASTER_RING, SYSTEM_RING, Key, Keys
 from .runtime import running_hosts
 from .vocabulary import nearest
 
-#: What the keys of each ring open.
+#: What the keys of each ring open, those first that open most.
 _OPENS = {
     MASTER_RING: "everything",
     HOST_RING: "all functions",
@@ -70,9 +70,9 @@ async def _list(app: App, function: str | None) -> list[Key]:
             _check_function(app, function)
         held = Keys(storage.state)
         await held.load()
-        widest_first = list(_OPENS)
         found = await held.list(function)
-        return sorted(found, key=lambda key: widest_first.index(key.ring) if key.ring in _OPENS else 9)
+        rank = {ring: place for place, ring in enumerate(_OPENS)}
+        return sorted(found, key=lambda key: rank.get(key.ring, len(rank)))
 
 
 async def _rotate(app: App, name: str, function: str | None) -> tuple[Key, bool]:

@@ -82,11 +82,11 @@ def _failure_lines(failures: Any) -> list[str]:
 def _poison_lines(poison: Any) -> list[str]:
     if not poison:
         return []
+    span = f"from {_moment(poison['firstReceived'])} to {_moment(poison['givenUp'])}"
     lines = [
         f"  given up: {poison['error']}: {poison['message']}",
         f"    function  {poison['function']}, queue {poison['queue']}",
-        f"    attempts  {poison['attempts']} in {poison['dequeueCount']} deliveries, "
-        f"from {_moment(poison['firstReceived'])} to {_moment(poison['givenUp'])}",
+        f"    attempts  {poison['attempts']} in {poison['dequeueCount']} deliveries, {span}",
         *(f"    run       {run}" for run in poison["runs"]),
     ]
     return [printable(line) for line in lines] + _traceback_lines(poison["traceback"])

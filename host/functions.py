@@ -13,6 +13,7 @@ from ..bindings.errors import ConfigurationError, FunchostError
 from ..triggers.base import Deliver, ErrorInfo, Listener, Outcome, Resources, Trigger
 from ..triggers.descriptor import FunctionDescriptor, Problem
 from ..triggers.registry import trigger_class
+from .discovery import Discovery
 from .executor import Executor
 
 #: Pauses between two tries to start a listener, in seconds; the last one repeats.
@@ -78,6 +79,11 @@ class ServedFunction:
         return self.descriptor.trigger.type == "httpTrigger"
 
     @property
+    def is_started(self) -> bool:
+        """Whether it listens, or is tried again until it does."""
+        return self._listener is not None
+
+    @property
     def status(self) -> FunctionStatus:
         """How it stands now."""
         errors = tuple(text for text in (self.error, self._failure) if text)
@@ -97,7 +103,7 @@ class ServedFunction:
             return f"failing: {self._failure}"
         if self._listener is None:
             return "in error" if self.error else "not listening"
-        return f"{self._listener.state}, with its last good code" if self.error else self._listener.state
+        return f"{self._listener.state}, with its last good version" if self.error else self._listener.state
 
     async def _try_start(self) -> bool:
         assert self._listener is not None
@@ -148,6 +154,18 @@ class Functions:
         wanted = name.lower()
         return next((" ".join(why) for key, (_, why) in self._broken.items() if key.lower() == wanted), None)
 
+    @property
+    def outdated(self) -> list[str]:
+        """The functions that go on as they were, since what they are now cannot be served."""
+        return [name for name, served in self._served.items() if served.error and served.is_started]
+
+    def without_refused(self, discovery: Discovery) -> Discovery:
+        """What was found without the functions whose trigger refuses its entry, and why it does."""
+        refused = [problem for one in discovery.functions if (problem := self._refusal(one))]
+        names = {problem.function for problem in refused}
+        accepted = tuple(one for one in discovery.functions if one.name not in names)
+        return Discovery(accepted, (*discovery.problems, *refused))
+
     def arrange(
         self,
         found: Iterable[FunctionDescriptor],
@@ -165,6 +183,8 @@ class Functions:
         self._broken = _broken(problems)
         for name in [name for name in self._served if name not in descriptors and name not in self._broken]:
             self._end(self._served.pop(name))
+        for name in self._broken.keys() & self._served.keys():
+            self._served[name].error = " ".join(self._broken[name][1])
         more: list[Problem] = []
         for name, descriptor in descriptors.items():
             error = load_errors.get(name)
@@ -174,7 +194,8 @@ class Functions:
             try:
                 self._take_in(descriptor, error)
             except FunchostError as wrong:
-                more.append(self._unusable(descriptor, wrong))
+                more.append(self._problem(descriptor, wrong))
+                self._broken[name] = (descriptor.trigger.type, (str(wrong),))
         return more + self._check_routes()
 
     async def listen(self) -> None:
@@ -201,7 +222,7 @@ class Functions:
         """Put the function in the place of what was there, unless that is the same."""
         old = self._served.get(descriptor.name)
         text = f"{error.type}: {error.message}" if error else None
-        if old and old.descriptor == descriptor and (old.error == text or old.is_http):
+        if old and old.descriptor == descriptor and (old.is_started or error or descriptor.disabled):
             old.error = text
             return
         made = self._make(descriptor)
@@ -211,14 +232,17 @@ class Functions:
         if old:
             self._end(old)
 
-    def _unusable(self, descriptor: FunctionDescriptor, wrong: FunchostError) -> Problem:
-        self._broken[descriptor.name] = (descriptor.trigger.type, (str(wrong),))
-        key = (
-            f"bindings.{descriptor.trigger.name}.{wrong.key}"
-            if isinstance(wrong, ConfigurationError)
-            else None
-        )
-        return Problem(str(wrong), _file(descriptor, self._resources), key, function=descriptor.name)
+    def _refusal(self, descriptor: FunctionDescriptor) -> Problem | None:
+        try:
+            self._make(descriptor)
+        except FunchostError as wrong:
+            return self._problem(descriptor, wrong)
+        return None
+
+    def _problem(self, descriptor: FunctionDescriptor, wrong: FunchostError) -> Problem:
+        key = wrong.key if isinstance(wrong, ConfigurationError) else None
+        place = f"bindings.{descriptor.trigger.name}.{key}" if key else None
+        return Problem(str(wrong), _file(descriptor, self._resources), place, function=descriptor.name)
 
     def _check_routes(self) -> list[Problem]:
         triggers = [served.trigger for served in self._served.values() if served.is_http]

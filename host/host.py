@@ -10,21 +10,17 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..bindings.clock import Clock, SystemClock
 from ..bindings.errors import ConfigurationError, FunchostError, StoreError
 from ..bindings.queue import QueueStore
 from ..triggers.base import ErrorInfo, Resources
-from ..triggers.cors import Cors
 from ..triggers.descriptor import FunctionDescriptor, Problem
-from ..triggers.http_endpoint import FrontOptions
-from ..triggers.http_front import HttpFront
-from ..triggers.registry import trigger_fields
+from ..triggers.registry import TRIGGER_TYPES
 from ..triggers.wakeups import SchedulerWakeups
 from ..triggers.watch import Watch
-from .admin import Admin
 from .discovery import Discovery, discover
 from .executor import Executor
 from .functions import Functions
@@ -34,10 +30,14 @@ from .log_levels import LogLevels
 from .observers import LogObserver
 from .pool import Pool
 from .reload import CodeWatch
+from .restart import settled_at_start, waiting_for_restart
 from .runtime import Runtime, RuntimeFile
-from .settings import Settings
+from .settings import Settings, whole_number
 from .storage import DEFAULT_FOLDER, EmbeddedStorage
 from .worker_process import WorkerSettings, default_python
+
+if TYPE_CHECKING:
+    from ..triggers.http_front import HttpFront
 
 #: Seconds between two sweeps of messages whose time to live is over.
 SWEEP_INTERVAL = 60.0
@@ -90,7 +90,6 @@ class Host:
         self.options = options
         self.root = options.root.resolve()
         self.store_folder = (options.store or self.root / DEFAULT_FOLDER).resolve()
-        self.version = version("funchost")
         self.pid = os.getpid()
         self.owner = ""
         self.url = ""
@@ -115,6 +114,7 @@ class Host:
         if not self.root.is_dir():
             raise ConfigurationError(f"The app root {self.root} is no folder. Name one with --root.")
         self.settings = Settings.load(self.root, self._environ())
+        self._settled = settled_at_start(self.settings)
         self.discovery = self._discover()
         self.problems = [*self.settings.problems, *self.discovery.problems]
         self.auth = self._wants_auth()
@@ -142,7 +142,7 @@ class Host:
             raise
         self.executor = Executor(self.pool, self.resources, self._observer)
         self._functions = Functions(self.executor, self.resources, listen=self.options.mode is Mode.SERVE)
-        self._arrange(self.discovery, errors)
+        self.problems += self._arrange(self.discovery, errors)
 
     async def serve(self) -> None:
         """Start the listeners and answer requests."""
@@ -172,8 +172,10 @@ class Host:
         self.watch = Watch()
         zone = self.settings.app.get("WEBSITE_TIME_ZONE") or self.settings.app.get("TZ") or "UTC"
         storage = self._storage
+        from .http_service import make_front  # not before the workers are on their way
+
         # Also where nothing listens: an HTTP function that is run by hand still has its route.
-        self._http = HttpFront(self._http_options(), authorize=self.authorize, admin=Admin(self).handle)
+        self._http = make_front(self)
         self.resources = Resources(
             root=self.root,
             queues=self._queues,
@@ -196,11 +198,12 @@ class Host:
         shown = "localhost" if self.address in ("127.0.0.1", "0.0.0.0", "::", "::1") else self.address
         self.url = f"http://{shown}:{port}"
 
-    def _arrange(self, discovery: Discovery, errors: Mapping[str, ErrorInfo]) -> None:
+    def _arrange(self, discovery: Discovery, errors: Mapping[str, ErrorInfo]) -> list[Problem]:
+        """Have the functions served; returns further problems that this brings."""
         found = self.functions.arrange(
             discovery.functions, discovery.problems, errors, still_served=self.pool.serves
         )
-        self.problems += [*found, *(_load_problem(name, error) for name, error in errors.items())]
+        return [*found, *(_load_problem(name, error) for name, error in errors.items())]
 
     def _announce(self) -> None:
         self._runtime_file = RuntimeFile(self.store_folder, self.owner)
@@ -222,27 +225,34 @@ class Host:
         async with self._reloading:
             settings = Settings.load(self.root, self._environ())
             if any(problem.severity == "error" for problem in settings.problems):
-                self.on_problems(list(settings.problems))
-                self._report(
-                    "The settings were changed and cannot be used; the host goes on with those before."
-                )
+                self._tell([*settings.problems, *self.discovery.problems])
+                self._report("The settings cannot be used as they are; the host goes on with those before.")
                 return
             self.settings = settings
             self._observer.levels = LogLevels(settings.host_json.logging.logLevel)
-            discovery = self._discover()
-            broken = {problem.function for problem in discovery.problems if problem.function}
-            worker_settings = self._worker_settings(discovery)
-            errors = await self.pool.load(discovery.functions, worker_settings, keep=broken)
-            self.problems = [*settings.problems, *discovery.problems]
-            self.discovery = discovery
-            self._arrange(discovery, errors)
-            await self.functions.listen()
-            self._announce()
-            self.on_problems(self.problems)
-            kept = [name for name in errors if self.pool.serves(name)]
+            before = self.functions.outdated
+            found = await self._bring_in(self.functions.without_refused(self._discover()))
+            waiting = waiting_for_restart(self._settled, settled_at_start(settings))
+            self._tell([*settings.problems, *waiting, *self.discovery.problems, *found])
+            kept = [name for name in self.functions.outdated if name not in before]
             if kept:
-                self._report(f"The last good code goes on for: {', '.join(kept)}.")
-            self._log.say("info", f"Reloaded: {len(discovery.functions) - len(errors)} functions.")
+                self._report(f"The last good version goes on for: {', '.join(kept)}.")
+            self._log.say("info", f"Reloaded: {len(self.functions)} functions.")
+
+    async def _bring_in(self, discovery: Discovery) -> list[Problem]:
+        broken = {problem.function for problem in discovery.problems if problem.function}
+        settings = self._worker_settings(discovery)
+        errors = await self.pool.load(discovery.functions, settings, keep=broken)
+        self.discovery = discovery
+        found = self._arrange(discovery, errors)
+        await self.functions.listen()
+        self._announce()
+        return found
+
+    def _tell(self, problems: list[Problem]) -> None:
+        """Take down what is to be mended now, and show what was not shown before."""
+        known, self.problems = set(self.problems), problems
+        self.on_problems([problem for problem in problems if problem not in known])
 
     # -- stop
 
@@ -291,6 +301,13 @@ class Host:
     # -- what parts of the host ask for
 
     @property
+    def version(self) -> str:
+        """The version of this package."""
+        from importlib.metadata import version  # 20 ms of import, not needed to answer requests
+
+        return version("funchost")
+
+    @property
     def storage(self) -> EmbeddedStorage:
         """The open storage."""
         assert self._storage is not None, "the host is not open"
@@ -325,9 +342,8 @@ class Host:
 
     def _discover(self) -> Discovery:
         only = set(self.options.functions) if self.options.functions is not None else None
-        fields = trigger_fields()
         return discover(
-            self.root, self.settings.app, self.settings.host_json, only=only, trigger_fields=fields
+            self.root, self.settings.app, self.settings.host_json, only=only, trigger_fields=TRIGGER_TYPES
         )
 
     @property
@@ -352,38 +368,17 @@ class Host:
             root=self.root,
             python=self.options.python or default_python(self.root),
             environment=app.environment(),
-            threads=_whole(app.get("PYTHON_THREADPOOL_THREAD_COUNT"), 1, 1024),
+            threads=whole_number(app.get("PYTHON_THREADPOOL_THREAD_COUNT"), 1, 1024),
             debug=app.get("PYTHON_ENABLE_DEBUG_LOGGING") == "1",
             fresh_code=self._should_watch(),
             watched=_watched(self.root, discovery.functions),
         )
 
     def _worker_count(self) -> int:
-        wanted = self.options.workers or _whole(
+        wanted = self.options.workers or whole_number(
             self.settings.app.get("FUNCTIONS_WORKER_PROCESS_COUNT"), 1, MOST_WORKERS
         )
         return min(wanted or 1, MOST_WORKERS)
-
-    def _http_options(self) -> FrontOptions:
-        http = self.settings.host_json.extensions.http
-        app = self.settings.app
-        origins = self.options.cors if self.options.cors is not None else app.host.CORS
-        credentials = self.options.cors_credentials
-        return FrontOptions(
-            route_prefix=http.routePrefix,
-            max_outstanding_requests=http.maxOutstandingRequests,
-            max_concurrent_requests=http.maxConcurrentRequests,
-            body_limit=_whole(app.get("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"), 1, 2**63)
-            or FrontOptions().body_limit,
-            custom_headers=http.customHeaders,
-            home_page=(app.get("AzureWebJobsDisableHomepage") or "").lower() != "true",
-            cors=Cors(
-                origins.split(","),
-                credentials=app.host.CORSCredentials if credentials is None else credentials,
-            )
-            if origins
-            else None,
-        )
 
     # -- chores
 
@@ -432,15 +427,6 @@ def is_loopback(address: str) -> bool:
         return ipaddress.ip_address(address).is_loopback
     except ValueError:
         return address == "localhost"
-
-
-def _whole(text: str | None, least: int, most: int) -> int | None:
-    """A setting's whole number within bounds; None when it is absent or no such number."""
-    try:
-        value = int(text or "")
-    except ValueError:
-        return None
-    return min(max(value, least), most)
 
 
 def _watched(root: Path, functions: tuple[FunctionDescriptor, ...]) -> tuple[str, ...]:

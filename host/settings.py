@@ -74,6 +74,15 @@ def is_on(text: str | None) -> bool:
     return (text or "").strip().lower() in ("1", "true")
 
 
+def whole_number(text: str | None, least: int, most: int) -> int | None:
+    """A setting's whole number, brought within bounds; None when it is absent or no such number."""
+    try:
+        value = int(text or "")
+    except ValueError:
+        return None
+    return min(max(value, least), most)
+
+
 def _storage_problems(app: AppSettings) -> list[Problem]:
     storage = app.connection("")
     if storage.kind == "embedded":

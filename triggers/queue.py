@@ -131,6 +131,7 @@ class QueueListener:
         self._in_flight: dict[asyncio.Task[None], QueueMessage] = {}
         self._room = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._stopping: asyncio.Task[None] | None = None
         self.state = "stopped"
 
     async def start(self) -> None:
@@ -142,8 +143,13 @@ class QueueListener:
             self.state = "listening"
 
     async def stop(self) -> None:
-        if not self._tasks:
-            return
+        if self._tasks and self._stopping is None:
+            self._stopping = asyncio.create_task(self._stop(), name=f"stop {self._queue}")
+        if self._stopping:
+            # Shared by all who ask: to cancel twice would leave behind what was just received.
+            await asyncio.shield(self._stopping)
+
+    async def _stop(self) -> None:
         listening, renewing = self._tasks
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
@@ -152,6 +158,7 @@ class QueueListener:
         renewing.cancel()
         await asyncio.gather(renewing, return_exceptions=True)
         self._tasks = []
+        self._stopping = None
         self.state = "stopped"
 
     # -- receiving

@@ -228,7 +228,7 @@ def test_run_refuses_a_function_in_error_with_its_reason(tmp_path: Path) -> None
 
 
 def test_run_needs_the_name_of_a_blob_for_a_blob_function(tmp_path: Path) -> None:
-    add(tmp_path, "blobs", NOTHING, {"type": "blobTrigger", "name": "data", "path": "in/{name}"})
+    add(tmp_path, "blobs", NOTHING, {"type": "blobTrigger", "name": "data", "path": "inbox/{name}"})
     alone = funchost("run", "blobs", "--root", tmp_path)
     with RunningHost(tmp_path):
         hosted = funchost("run", "blobs", "--root", tmp_path)

@@ -429,6 +429,19 @@ async def test_a_stop_waits_for_what_runs_and_settles_it(bench: Bench) -> None:
     assert listener.state == "stopped"
 
 
+async def test_who_stops_waiting_for_a_stop_does_not_end_what_runs(bench: Bench) -> None:
+    bench.answer = None
+    await bench.send()
+    listener = await bench.listen()
+    await settle_down()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(listener.stop(), 0.001)
+    bench.ends[0].set_result(make_outcome())
+    await listener.stop()
+    assert len(bench.outcomes) == 1
+    assert await bench.held() == (0, 0, 0)
+
+
 async def test_a_stopped_listener_takes_nothing_new(bench: Bench) -> None:
     listener = await bench.listen()
     await listener.stop()
@@ -452,10 +465,12 @@ async def test_messages_received_while_stopping_are_given_back_unused(bench: Ben
     await bench.send(3)
     listener = await bench.listen()
     await received.wait()
-    stopping = asyncio.ensure_future(listener.stop())
+    first = asyncio.ensure_future(listener.stop())
+    await settle_down()
+    second = asyncio.ensure_future(listener.stop())
     await settle_down()
     go_on.set()
-    await stopping
+    await asyncio.gather(first, second)
     assert bench.events == []
     peeked = await bench.store.peek("orders", 10)
     assert [(message.state, message.dequeue_count) for message in peeked] == [("visible", 0)] * 3

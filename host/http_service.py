@@ -1,0 +1,47 @@
+"""The HTTP side of a host: its front, set up from host.json, settings and the command line.
+
+Imported once the workers are on their way: aiohttp takes longer to import than a worker to start.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..triggers.cors import Cors
+from ..triggers.http_endpoint import FrontOptions
+from ..triggers.http_front import HttpFront
+from .admin import Admin
+from .settings import AppSettings, whole_number
+
+if TYPE_CHECKING:
+    from .host import Host
+
+
+def make_front(host: Host) -> HttpFront:
+    """The front of a host, not started yet."""
+    return HttpFront(_options(host), authorize=host.authorize, admin=Admin(host).handle)
+
+
+def _options(host: Host) -> FrontOptions:
+    http = host.settings.host_json.extensions.http
+    app = host.settings.app
+    limit = whole_number(app.get("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"), 1, 2**63)
+    return FrontOptions(
+        route_prefix=http.routePrefix,
+        max_outstanding_requests=http.maxOutstandingRequests,
+        max_concurrent_requests=http.maxConcurrentRequests,
+        body_limit=limit or FrontOptions().body_limit,
+        custom_headers=http.customHeaders,
+        home_page=(app.get("AzureWebJobsDisableHomepage") or "").lower() != "true",
+        cors=_cors(host, app),
+    )
+
+
+def _cors(host: Host, app: AppSettings) -> Cors | None:
+    origins = app.host.CORS if host.options.cors is None else host.options.cors
+    credentials = host.options.cors_credentials
+    if not origins:
+        return None
+    return Cors(
+        origins.split(","), credentials=app.host.CORSCredentials if credentials is None else credentials
+    )

@@ -1,0 +1,275 @@
+"""The command line's pure parts: its values, what it shows, and that its help is quick and true."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from funchost.bindings.queue import PeekedMessage
+from funchost.host.cli import cli
+from funchost.host.cli_app import next_step
+from funchost.host.cli_message import message_document, message_text, printable
+from funchost.host.cli_options import App, Content, Duration, Group, Moment, app_options
+from funchost.host.cli_queues import age_text, visible_from
+from funchost.host.cli_show import Timer, function_row, timer_text
+from funchost.host.functions import FunctionStatus
+from funchost.host.scaffold import new_function
+
+NOW = datetime(2030, 1, 31, 12, 0, tzinfo=UTC)
+
+
+def convert(kind: click.ParamType[Any], text: str) -> Any:
+    return kind.convert(text, None, None)
+
+
+# -- help
+
+
+def test_the_help_of_each_command_begins_as_the_overview_says() -> None:
+    overview = CliRunner().invoke(cli, ["--help"]).output
+    context = click.Context(cli)
+    for name in cli.list_commands(context):
+        command = cli.get_command(context, name)
+        assert command is not None
+        assert command.help is not None
+        first = command.help.partition("\n")[0]
+        assert any(line.split(maxsplit=1) == [name, first] for line in overview.splitlines()), first
+
+
+def test_the_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from funchost.host.cli import main; sys.argv[1:] = ['--help']; main();"
+        "heavy = {'aiohttp', 'boto3', 'azure', 'rich', 'sqlite3', 'funchost.host.host'} & set(sys.modules);"
+        "sys.exit(f'imported: {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+# -- values
+
+
+@pytest.mark.parametrize("text", ["soon", "99999999d99999999999d", "-00:05:00"])
+def test_what_is_no_length_of_time_is_a_usage_error(text: str) -> None:
+    with pytest.raises(click.BadParameter):
+        convert(Duration(), text)
+
+
+def test_a_length_of_time_is_read_in_both_forms() -> None:
+    assert convert(Duration(), "1h30m") == convert(Duration(), "01:30:00") == timedelta(minutes=90)
+
+
+def test_a_moment_has_its_own_offset_or_that_of_this_machine() -> None:
+    assert convert(Moment(), "2030-01-31T13:00:00+01:00") == NOW
+    local = datetime(2030, 1, 31, 12, 0).astimezone()
+    assert convert(Moment(), "2030-01-31T12:00") == local
+
+
+@pytest.mark.parametrize("text", ["tomorrow", "2030-13-01", "0001-01-01T00:00+14:00"])
+def test_what_is_no_moment_is_a_usage_error(text: str) -> None:
+    with pytest.raises(click.BadParameter):
+        convert(Moment(), text)
+
+
+def test_content_is_text_or_a_file(tmp_path: Path) -> None:
+    (tmp_path / "data").write_bytes(b"\xff\x00")
+    assert convert(Content(), "grüße") == "grüße".encode()
+    assert convert(Content(), f"@{tmp_path / 'data'}") == b"\xff\x00"
+
+
+@pytest.mark.parametrize("name", ["none", "", "a\0b"])
+def test_content_from_a_file_that_cannot_be_read_is_a_usage_error(tmp_path: Path, name: str) -> None:
+    with pytest.raises(click.BadParameter, match="cannot be read"):
+        convert(Content(), f"@{tmp_path / name}")
+
+
+def test_the_store_is_beside_the_app_unless_named(tmp_path: Path) -> None:
+    assert App(tmp_path, None).store_folder == tmp_path.resolve() / ".funchost"
+    assert App(tmp_path, tmp_path / "s").store_folder == tmp_path.resolve() / "s"
+
+
+def test_commands_get_the_app_of_their_options(tmp_path: Path) -> None:
+    seen: list[App] = []
+
+    @click.command()
+    @app_options
+    def look(app: App) -> None:
+        seen.append(app)
+
+    CliRunner().invoke(look, [])
+    CliRunner().invoke(look, ["--root", str(tmp_path), "--store", "s"])
+
+    assert seen == [App(Path(), None), App(tmp_path, Path("s"))]
+
+
+def test_a_group_names_the_nearest_command_or_all() -> None:
+    @click.group(cls=Group)
+    def group() -> None: ...
+
+    group.add_command(click.Command("rotate"))
+
+    assert "Did you mean 'rotate'?" in CliRunner().invoke(group, ["rotat"]).output
+    assert "There are: rotate." in CliRunner().invoke(group, ["xyz"]).output
+
+
+# -- messages
+
+
+def test_a_message_is_to_be_seen_from_its_delay_or_moment_on() -> None:
+    assert visible_from(NOW, None, None) is None
+    assert visible_from(NOW, timedelta(minutes=10), None) == NOW + timedelta(minutes=10)
+    assert visible_from(NOW, None, NOW + timedelta(1)) == NOW + timedelta(1)
+
+
+def test_a_moment_that_is_past_means_at_once_and_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert visible_from(NOW, None, NOW - timedelta(1)) is None
+    assert "past" in capsys.readouterr().err
+
+
+def test_a_delay_beyond_the_calendar_is_a_usage_error() -> None:
+    with pytest.raises(click.BadParameter):
+        visible_from(NOW, timedelta(days=99_999_999), None)
+
+
+@pytest.mark.parametrize(
+    ("age", "text"),
+    [
+        (timedelta(seconds=-1), "0s"),
+        (timedelta(seconds=9.9), "9s"),
+        (timedelta(minutes=10), "10m 0s"),
+        (timedelta(hours=20, minutes=3, seconds=5), "20h 3m"),
+        (timedelta(days=2, seconds=1), "2d 0h"),
+    ],
+)
+def test_an_age_is_told_in_its_two_largest_units(age: timedelta, text: str) -> None:
+    assert age_text(age) == text
+
+
+def peeked(body: bytes, **more: Any) -> PeekedMessage:
+    values: dict[str, Any] = {
+        "queue": "work",
+        "id": "id-1",
+        "body": body,
+        "state": "visible",
+        "dequeue_count": 1,
+        "inserted_at": NOW,
+        "expires_at": None,
+        "visible_at": NOW,
+        "properties": {},
+    }
+    return PeekedMessage(**(values | more))
+
+
+def poison(traceback: str) -> dict[str, Any]:
+    return {
+        "poison": {
+            "error": "ValueError",
+            "message": "no luck",
+            "traceback": traceback,
+            "queue": "work",
+            "function": "worker",
+            "messageId": "id-0",
+            "dequeueCount": 5,
+            "attempts": 10,
+            "runs": ["run-1", "run-2"],
+            "firstReceived": "2030-01-31T11:00:00Z",
+            "givenUp": "2030-01-31T12:00:00Z",
+        }
+    }
+
+
+def test_a_body_that_is_no_text_is_shown_as_base64() -> None:
+    assert message_document(peeked(b"\xff\x00"))["bodyBase64"] == "/wA="
+    assert "/wA=" in message_text(peeked(b"\xff\x00"))
+    assert message_document(peeked(b"text"))["body"] == "text"
+
+
+def test_what_a_body_would_do_to_a_terminal_is_written_as_escapes() -> None:
+    assert printable("a\x1b[2Jb\r\nc\x07") == "a\\x1b[2Jb\\r\nc\\x07"
+    assert "\x1b" not in message_text(peeked(b"\x1b[2J", properties=poison("\x1b[2J")))
+
+
+def test_a_long_body_is_cut_for_people_only() -> None:
+    body = b"x" * 5000
+    assert len(message_text(peeked(body))) < 1500
+    assert "--json" in message_text(peeked(body))
+    assert message_document(peeked(body))["body"] == body.decode()
+
+
+def test_the_reason_of_a_message_given_up_is_shown() -> None:
+    text = message_text(peeked(b"x", properties=poison("Traceback\n  line 1")))
+    for part in ("ValueError: no luck", "worker", "10 in 5 deliveries", "run-1", "run-2", "      line 1"):
+        assert part in text
+    assert message_document(peeked(b"x", properties=poison("t")))["poison"] == poison("t")["poison"]
+
+
+def test_of_a_long_traceback_people_see_the_end() -> None:
+    traceback = "\n".join(f"line {number}" for number in range(100))
+    text = message_text(peeked(b"x", properties=poison(traceback)))
+    assert "line 99" in text
+    assert "line 50" not in text
+    assert message_document(peeked(b"x", properties=poison(traceback)))["poison"]["traceback"] == traceback
+
+
+def test_the_last_failure_of_a_message_still_tried_is_shown() -> None:
+    failures = [
+        {"run": "r", "at": "2030-01-31T11:00:00Z", "attempts": 1, "error": f"ValueError: {number}"}
+        for number in range(2)
+    ]
+    text = message_text(peeked(b"x", state="delayed", properties={"failures": failures}))
+    assert "failed 2 times" in text
+    assert "ValueError: 1" in text
+    assert "delayed until" in text
+
+
+# -- functions and timers
+
+
+def test_a_function_is_shown_with_its_url_and_the_first_line_of_its_error() -> None:
+    status = FunctionStatus(
+        name="hi", trigger="httpTrigger", where="[GET] /api/hi", state="in error", errors=("one\ntwo",)
+    )
+    assert function_row(status, "http://localhost:1") == (
+        "hi",
+        "http",
+        "[GET] http://localhost:1/api/hi",
+        "in error: one",
+    )
+
+
+def test_a_timer_shows_its_runs_in_its_zone_and_in_utc() -> None:
+    moment = datetime(2030, 1, 31, 9, 0, tzinfo=ZoneInfo("Asia/Tokyo"))
+    timer = Timer("t", "0 0 9 * * *", ZoneInfo("Asia/Tokyo"), False, None, moment, True, [moment])
+    text = timer_text(timer)
+    assert "none remembered" in text
+    assert "PAST DUE" in text
+    assert text.splitlines()[-1] == "  upcoming  2030-01-31 09:00:00 JST   2030-01-31 00:00:00 UTC"
+
+
+def test_a_timer_in_utc_shows_each_run_once() -> None:
+    text = timer_text(Timer("t", "0 0 9 * * *", UTC, False, NOW, None, False, [NOW]))
+    assert text.splitlines()[-1] == "  upcoming  2030-01-31 12:00:00 UTC"
+    assert "next run  none" in text
+
+
+@pytest.mark.parametrize(
+    ("kind", "step"),
+    [
+        ("http", "/api/fresh"),
+        ("queue", "queues send fresh-items"),
+        ("timer", "funchost timers"),
+        ("blob", ".funchost/blobs/fresh-items/"),
+        ("file", "import/fresh-items/"),
+        ("manual", "funchost run fresh"),
+    ],
+)
+def test_a_new_function_comes_with_what_makes_it_run(tmp_path: Path, kind: str, step: str) -> None:
+    assert step in next_step("fresh", new_function(tmp_path, "fresh", kind))
