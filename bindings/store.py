@@ -52,19 +52,17 @@ class Store:
         self._inbox: queue.SimpleQueue[list[_Job] | None] = queue.SimpleQueue()
         self._closed = False
         _prepare_folder(folder)
-        writer = self._connect()
-        try:
+        with contextlib.ExitStack() as opened:
+            writer = self._connect(opened)
             _create_or_check(writer, self.path)
-        except StoreError:
-            writer.close()
-            raise
-        self._notices = self._connect()
-        self._version: int = 0
-        self._signals: dict[str, int] = self._read_signals()
+            self._notices = self._connect(opened)
+            self._version: int = 0
+            self._signals: dict[str, int] = self._first_signals()
+            self._reader = self._connect(opened)
+            opened.pop_all()
         # From here on it is used in the loop, which must not wait for anyone.
         self._notices.execute("PRAGMA busy_timeout = 0")
         self._subscribers: dict[str, list[Callable[[], None]]] = {}
-        self._reader = self._connect()
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="store-reader")
         self._writer = threading.Thread(
             target=self._write_all, args=(writer,), name="store-writer", daemon=True
@@ -184,19 +182,22 @@ class Store:
     def _read_signals(self) -> dict[str, int]:
         return dict(self._notices.execute("SELECT topic, count FROM signals").fetchall())
 
-    def _connect(self) -> sqlite3.Connection:
+    def _first_signals(self) -> dict[str, int]:
+        try:
+            return self._read_signals()
+        except sqlite3.Error as error:
+            raise _explained(error, self.path) from error
+
+    def _connect(self, opened: contextlib.ExitStack) -> sqlite3.Connection:
         try:
             connection = sqlite3.connect(
                 self.path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
             )
-        except sqlite3.Error as error:
-            raise _explained(error, self.path) from error
-        try:
+            opened.callback(connection.close)
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             return connection
         except sqlite3.Error as error:
-            connection.close()
             raise _explained(error, self.path) from error
 
 

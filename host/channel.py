@@ -27,6 +27,8 @@ class Channel(asyncio.Protocol):
         self._parser = FrameParser()
         self._outgoing: list[bytes] = []
         self._transport: asyncio.Transport | None = None
+        #: What the worker sent that it should not have; None as long as it keeps to the protocol.
+        self.offence: str | None = None
         self.lost: asyncio.Future[None] = self._loop.create_future()
 
     @classmethod
@@ -66,6 +68,7 @@ class Channel(asyncio.Protocol):
         try:
             for header, body in self._parser.feed(data):
                 self._on_frame(_decode(header), body)
-        except (ProtocolError, msgspec.DecodeError, KeyError, TypeError):
+        except (ProtocolError, KeyError, TypeError, ValueError) as error:
             # A worker that does not keep to the protocol is as good as dead.
+            self.offence = f"{type(error).__name__}: {error}"
             self.close()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,8 @@ def init(directory: Path) -> None:
 
     Files that are already there stay as they are. Prints the files made.
     """
-    made = init_app(directory)
+    with _told():
+        made = init_app(directory)
     _print(made)
     if not made:
         talk(f"{directory} is an app already: nothing was changed.")
@@ -42,12 +45,8 @@ def new(app: App, name: str, trigger: str) -> None:
     It goes into the folder `functions` where the app has one. Prints the files made.
     """
     app.check()
-    try:
+    with _told():
         made = new_function(app.root, name, trigger)
-    except OSError as error:
-        raise ConfigurationError(
-            f"The function cannot be written: {error.filename}: {error.strerror}."
-        ) from error
     _print(made)
     if not (app.root / "host.json").exists():
         talk(
@@ -73,6 +72,15 @@ def next_step(name: str, made: list[Path]) -> str:
             return f"funchost start, then put a file into {Path(trigger['path']).parent.as_posix()}/"
         case _:
             return f"funchost run {name} --data hello"
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Turn what the file system refuses into a sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise ConfigurationError(f"{error.filename} cannot be made: {error.strerror}.") from error
 
 
 def _print(made: list[Path]) -> None:

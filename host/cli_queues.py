@@ -48,9 +48,10 @@ def queues() -> None:
 def send(
     app: App, queue: str, body: bytes, delay: timedelta | None, at: datetime | None, ttl: timedelta
 ) -> None:
-    """Send a message: a text, the content of a FILE, or (- or nothing) what comes in on standard input.
+    """Send a message.
 
-    It is stored durably, and running hosts see it at once.
+    It is a text, the content of a FILE, or (- or nothing) what comes in on standard input. It is stored
+    durably, and running hosts see it at once.
     """
     visible_at = visible_from(datetime.now(UTC), delay, at)
     message = OutgoingMessage(
@@ -70,9 +71,9 @@ def send(
 @json_option
 @app_options
 def peek(app: App, queue: str, count: int, as_json: bool) -> None:
-    """Look at the messages of a queue without receiving them, the next one first.
+    """Look at the messages of a queue.
 
-    For messages that were given up (those in poison queues) the reason is shown.
+    None is received by that. The next one comes first. For messages that were given up (those in poison queues) the reason is shown.
     """
     messages = run_async(lambda: _peek(app, queue, count))
     if as_json:

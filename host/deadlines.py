@@ -36,17 +36,16 @@ class Deadlines:
 
     def _tick(self) -> None:
         # What falls due before the next tick gets a timer of its own, so that it is not late.
-        now = self._loop.time()
-        for number, moment in list(self._far.items()):
-            if moment < now + _TICK:
-                self._loop.call_at(moment, self._due, number)
+        soon = self._loop.time() + _TICK
+        for number, moment in self._far.items():
+            if moment < soon:
+                self._loop.call_at(moment, self._due, number, moment)
         self._ticking = bool(self._far)
         if self._ticking:
             self._loop.call_later(_TICK, self._tick)
 
-    def _due(self, number: int) -> None:
-        # It may have been taken back since, or its number set anew for later.
-        moment = self._far.get(number)
-        if moment is not None and moment <= self._loop.time():
+    def _due(self, number: int, moment: float) -> None:
+        # It may have been taken back since, or set anew. Timers may come a little early: so the clock is not asked.
+        if self._far.get(number) == moment:
             del self._far[number]
             self._expired(number)

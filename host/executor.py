@@ -32,6 +32,10 @@ class LockTimeout(FunchostError):
     """The singleton's lock was not to be had in time."""
 
 
+class HostStopping(FunchostError):
+    """The host is stopping."""
+
+
 class Observer:
     """Is told of each invocation; the log and whoever counts are observers. Does nothing by itself."""
 
@@ -105,6 +109,9 @@ class FunctionRunner:
             if self._singleton:
                 try:
                     await held.enter_async_context(self._locked(run, self._singleton))
+                except HostStopping as error:
+                    info = ErrorInfo("HostStopping", str(error))
+                    return await self._settle(run, self._outcome(run, Status.INTERRUPTED, 0, info))
                 except FunchostError as error:
                     return await self._settle(run, self._failure(run, error))
             return await self._run_and_settle(run)
@@ -118,8 +125,13 @@ class FunctionRunner:
             name = f"{name}.{scope}"
         locks = self._resources.locks
         lock = await locks.acquire(
-            name, timeout=singleton.acquisition_timeout, interval=singleton.acquisition_interval
+            name,
+            timeout=singleton.acquisition_timeout,
+            interval=singleton.acquisition_interval,
+            unless=self._stopping,
         )
+        if lock is None and self._stopping.is_set():
+            raise HostStopping
         if lock is None:
             raise LockTimeout(f"The lock '{name}' was not to be had within {singleton.acquisition_timeout}.")
         run.fence = lock.lease.fence
@@ -229,6 +241,8 @@ class FunctionRunner:
         outcome.body = result.body
         if result.outputs:
             properties = {"traceparent": run.trace.parent, "parent": run.invocation_id}
+            if run.trace.state:
+                properties["tracestate"] = run.trace.state
             outputs = self._binder.outputs(result.outputs, run.event.metadata, properties)
             for store, container, name, content in outputs.blobs:
                 await store.put(

@@ -48,6 +48,8 @@ class ServedFunction:
         self.deliver = deliver
         #: Why the current code or configuration is not (or not newly) in service.
         self.error: str | None = None
+        #: With an error: whether an older version, which was good, goes on instead.
+        self.outdated = False
         self._report = report
         self._listener: Listener | None = None
         self._starting: asyncio.Task[None] | None = None
@@ -101,9 +103,16 @@ class ServedFunction:
             return "disabled"
         if self._failure:
             return f"failing: {self._failure}"
+        if self.error and not self.outdated:
+            return "in error"
         if self._listener is None:
-            return "in error" if self.error else "not listening"
+            return "not listening"
         return f"{self._listener.state}, with its last good version" if self.error else self._listener.state
+
+    def keep(self, error: str) -> None:
+        """Go on as before, since what it is now cannot be served."""
+        self.outdated = self.outdated or self.error is None
+        self.error = error
 
     async def _try_start(self) -> bool:
         assert self._listener is not None
@@ -157,7 +166,7 @@ class Functions:
     @property
     def outdated(self) -> list[str]:
         """The functions that go on as they were, since what they are now cannot be served."""
-        return [name for name, served in self._served.items() if served.error and served.is_started]
+        return [name for name, served in self._served.items() if served.error and served.outdated]
 
     def without_refused(self, discovery: Discovery) -> Discovery:
         """What was found without the functions whose trigger refuses its entry, and why it does."""
@@ -184,12 +193,12 @@ class Functions:
         for name in [name for name in self._served if name not in descriptors and name not in self._broken]:
             self._end(self._served.pop(name))
         for name in self._broken.keys() & self._served.keys():
-            self._served[name].error = " ".join(self._broken[name][1])
+            self._served[name].keep(" ".join(self._broken[name][1]))
         more: list[Problem] = []
         for name, descriptor in descriptors.items():
             error = load_errors.get(name)
             if error and name in self._served and still_served(name):
-                self._served[name].error = f"{error.type}: {error.message}"
+                self._served[name].keep(_text(error))
                 continue
             try:
                 self._take_in(descriptor, error)
@@ -221,9 +230,9 @@ class Functions:
     def _take_in(self, descriptor: FunctionDescriptor, error: ErrorInfo | None) -> None:
         """Put the function in the place of what was there, unless that is the same."""
         old = self._served.get(descriptor.name)
-        text = f"{error.type}: {error.message}" if error else None
+        text = _text(error) if error else None
         if old and old.descriptor == descriptor and (old.is_started or error or descriptor.disabled):
-            old.error = text
+            old.error, old.outdated = text, False
             return
         made = self._make(descriptor)
         made.error = text
@@ -275,6 +284,10 @@ class Functions:
         task = asyncio.create_task(served.stop(), name=f"stop {served.descriptor.name}")
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
+
+
+def _text(error: ErrorInfo) -> str:
+    return f"{error.type}: {error.message}"
 
 
 def _broken(problems: Iterable[Problem]) -> dict[str, tuple[str, tuple[str, ...]]]:

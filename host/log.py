@@ -51,6 +51,8 @@ class Log:
             self._dropped += 1
             return
         now = self._clock.now()
+        # File names that are no Unicode come with half a surrogate pair, which no stream takes.
+        text = text.encode("utf-8", "backslashreplace").decode()
         if self._form == "json":
             self._lines.put(_json(now, level, text, function, invocation, more))
         else:

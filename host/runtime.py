@@ -35,31 +35,38 @@ class RuntimeFile:
         self._own = store / "hosts" / f"{owner}.json"
 
     def write(self, runtime: Runtime) -> None:
-        """Tell where this host is."""
+        """Tell where this host is, and forget those that ended without a word."""
+        for path in _entries(self._store):
+            if not _is_alive(path):
+                _unlink(path)
         _write(self._own, runtime)
         _write(self._store / RUNTIME_FILE, runtime)
 
     def remove(self) -> None:
         """Tell of another host that still runs, or of none."""
-        with contextlib.suppress(OSError):
-            self._own.unlink()
+        _unlink(self._own)
         others = running_hosts(self._store)
         current = self._store / RUNTIME_FILE
         if others:
             _write(current, others[-1])
         else:
-            with contextlib.suppress(OSError):
-                current.unlink()
+            _unlink(current)
 
 
 def running_hosts(store: Path) -> list[Runtime]:
     """All hosts on the store whose process exists, the one that started last at the end."""
-    found = []
-    for path in (store / "hosts").glob("*.json"):
-        runtime = _read(path)
-        if runtime and _exists(runtime.pid):
-            found.append(runtime)
+    found = [runtime for path in _entries(store) if _is_alive(path) and (runtime := _read(path))]
     return sorted(found, key=lambda runtime: runtime.started)
+
+
+def _entries(store: Path) -> list[Path]:
+    return list((store / "hosts").glob("*.json"))
+
+
+def _is_alive(path: Path) -> bool:
+    # The lock beside it goes with its host, so that the process id of a dead one may safely be used again.
+    runtime = _read(path)
+    return runtime is not None and path.with_suffix(".lock").exists() and _exists(runtime.pid)
 
 
 def _read(path: Path) -> Runtime | None:
@@ -84,3 +91,8 @@ def _exists(pid: int) -> bool:
     except OSError:
         return True
     return True
+
+
+def _unlink(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink()

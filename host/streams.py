@@ -7,33 +7,21 @@ from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 
 from .channel import Channel
-from .worker.protocol import STREAM_WINDOW
+from .worker.protocol import STREAM_PIECE, STREAM_WINDOW
 
 
 class OutgoingStream:
-    """A trigger value on its way to a worker, as fast as the worker takes it."""
+    """A trigger value on its way to a worker, as fast as the worker takes it.
 
-    def __init__(self, channel: Channel, id_: int) -> None:
+    A source that breaks off is told to the worker.
+    """
+
+    def __init__(self, channel: Channel, id_: int, source: AsyncIterable[bytes]) -> None:
         self._channel = channel
         self._id = id_
         self._left = STREAM_WINDOW
         self._room = asyncio.Event()
-        self._stopped = False
-
-    async def send(self, source: AsyncIterable[bytes]) -> None:
-        """Send all of `source`; a source that breaks off is told to the worker."""
-        try:
-            async for chunk in source:
-                while self._left <= 0 and not self._stopped:
-                    self._room.clear()
-                    await self._room.wait()
-                if self._stopped:
-                    return
-                self._left -= len(chunk)
-                self._channel.send({"type": "chunk", "id": self._id}, chunk)
-            self._channel.send({"type": "chunk", "id": self._id, "end": True})
-        except Exception:
-            self._channel.send({"type": "abort", "id": self._id})
+        self._task = asyncio.get_running_loop().create_task(self._send(source))
 
     def give(self, size: int) -> None:
         """The worker consumed `size` bytes."""
@@ -41,9 +29,29 @@ class OutgoingStream:
         self._room.set()
 
     def stop(self) -> None:
-        """Nobody wants the rest."""
-        self._stopped = True
-        self._room.set()
+        """Nobody wants the rest: the source is closed."""
+        self._task.cancel()
+
+    async def _send(self, source: AsyncIterable[bytes]) -> None:
+        chunks = aiter(source)
+        try:
+            async for chunk in chunks:
+                for start in range(0, len(chunk), STREAM_PIECE):
+                    await self._send_piece(chunk[start : start + STREAM_PIECE])
+            self._channel.send({"type": "chunk", "id": self._id, "end": True})
+        except Exception:
+            self._channel.send({"type": "abort", "id": self._id})
+        finally:
+            close = getattr(chunks, "aclose", None)
+            if close:
+                await close()
+
+    async def _send_piece(self, piece: bytes) -> None:
+        while self._left < len(piece):
+            self._room.clear()
+            await self._room.wait()
+        self._left -= len(piece)
+        self._channel.send({"type": "chunk", "id": self._id}, piece)
 
 
 class ResultStream:

@@ -3,26 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
 import socket
 import sys
-from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import AsyncIterable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from ..bindings.errors import FunchostError
 from ..triggers.base import ErrorInfo
-from ..triggers.descriptor import Binding, FunctionDescriptor
+from ..triggers.descriptor import FunctionDescriptor
+from .call import (
+    Call,
+    InvocationTimeout,
+    Result,
+    WorkerLost,
+    WorkerStartError,
+    describe_function,
+    read_result,
+)
 from .channel import Channel
+from .child import ChildProcess
 from .deadlines import Cancel, Deadlines
 from .streams import OutgoingStream, ResultStream
-from .worker.protocol import split
+
+__all__ = [
+    "Call",
+    "InvocationTimeout",
+    "OnLog",
+    "Result",
+    "WorkerLost",
+    "WorkerProcess",
+    "WorkerSettings",
+    "WorkerStartError",
+    "default_python",
+]
 
 #: How long a function may go on after it was told that its time is over, in seconds (Azure's grace).
 CANCEL_GRACE = 2.0
@@ -33,24 +49,8 @@ START_TIMEOUT = 30.0
 #: How long one function may take to load, in seconds.
 LOAD_TIMEOUT = 120.0
 
-
-class WorkerLost(FunchostError):
-    """The worker process ended while it ran this invocation."""
-
-    def __init__(self, reason: str, *, guilty: bool, stopped: bool = False) -> None:
-        super().__init__(reason)
-        #: Whether this invocation is known to have ended the process.
-        self.guilty = guilty
-        #: Whether the host ended the process because it is stopping or reloading.
-        self.stopped = stopped
-
-
-class InvocationTimeout(FunchostError):
-    """The function ran past its timeout."""
-
-
-class WorkerStartError(FunchostError):
-    """The worker process did not start."""
+#: How long what a process wrote last is waited for when something else holds its pipes open, in seconds.
+_LAST_WORDS = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,32 +67,6 @@ class WorkerSettings:
     fresh_code: bool = False
     #: Folders in which writes of functions are to be told.
     watched: tuple[str, ...] = ()
-
-
-class Call(msgspec.Struct):
-    """One invocation for a worker."""
-
-    #: The header of its `invoke` frame; `id` is filled in by the worker it goes to.
-    header: dict[str, Any]
-    body: tuple[bytes, ...] = ()
-    stream: AsyncIterable[bytes] | None = None
-    #: Seconds; None means no limit.
-    timeout: float | None = None
-    #: Told how the invocation can be cancelled, once it runs.
-    on_cancel: Callable[[Callable[[], None]], None] | None = None
-
-
-class Result(msgspec.Struct, kw_only=True):
-    """What a worker answered."""
-
-    kind: str
-    data: dict[str, Any]
-    body: bytes | AsyncIterable[bytes]
-    #: Name, kind and content of each output binding that was given a value.
-    outputs: list[tuple[str, str, bytes]]
-    error: ErrorInfo | None
-    #: Watched files that the run wrote; None where that is not looked for.
-    wrote: list[str] | None
 
 
 #: Called with what user code printed or logged: the `log` frame's header and its text.
@@ -119,6 +93,7 @@ class WorkerProcess:
         self._loop = asyncio.get_running_loop()
         self._settings = settings
         self._on_log = on_log
+        self._child: ChildProcess | None = None
         self._next_id = 0
         self._deadlines = Deadlines(self._over_time)
         self._running: dict[int, _Running] = {}
@@ -128,9 +103,10 @@ class WorkerProcess:
         self._ready: asyncio.Future[None] = self._loop.create_future()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._last_words: list[str] = []
         self._stopping = False
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._killed = False
+        #: Whether the worker can take invocations.
+        self.alive = False
         self.pid = 0
         self.ended: asyncio.Future[str] = self._loop.create_future()
         self._on_frame = {
@@ -148,32 +124,35 @@ class WorkerProcess:
 
     async def start(self) -> None:
         """Start the process and return once it answers. Raises `WorkerStartError`."""
-        ours, theirs = socket.socketpair()
-        environment = {**os.environ, **self._settings.environment, "FUNCHOST_WORKER_FD": str(theirs.fileno())}
-        flags = ["-P", "-B"] if self._settings.fresh_code else ["-P"]
-        script = Path(__file__).parent / "worker" / "__main__.py"
+        await self._launch()
         try:
-            self._process = await asyncio.create_subprocess_exec(
-                *(str(self._settings.python), *flags, str(script)),
-                stdin=PIPE,
-                stdout=PIPE,
-                stderr=STDOUT,
-                env=environment,
-                cwd=self._settings.root,
-                pass_fds=(theirs.fileno(),),
-            )
-        except OSError as error:
-            ours.close()
-            raise WorkerStartError(
-                f"The interpreter {self._settings.python} cannot be started ({error.strerror}). "
-                "Choose another with --python."
-            ) from error
-        finally:
-            theirs.close()
-        self.pid = self._process.pid
+            await self._first(self._ready, START_TIMEOUT)
+        except asyncio.CancelledError:
+            self.kill()
+            raise
+        if not self._ready.done() or self._stopping:
+            why = self.ended.result() if self.ended.done() else f"no answer within {START_TIMEOUT:.0f} s"
+            await self.stop()
+            raise WorkerStartError(f"A worker under {self._settings.python} did not start: {why}.")
+        self.alive = not self._killed and not self.ended.done()
+
+    async def _launch(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                self._child = await self._start_child(theirs.fileno())
+            except OSError as error:
+                ours.close()
+                raise WorkerStartError(
+                    f"The interpreter {self._settings.python} cannot be started ({error.strerror}). "
+                    "Choose another with --python."
+                ) from error
+            except BaseException:
+                ours.close()
+                raise
+        self.pid = self._child.pid
         self._channel = await Channel.open(ours, self._receive)
-        self._spawn(self._read_output())
-        self._spawn(self._bury())
+        self._burial = self._loop.create_task(self._bury(self._child))
         self._channel.send(
             {
                 "type": "init",
@@ -183,17 +162,24 @@ class WorkerProcess:
                 "watched": self._settings.watched,
             }
         )
-        await self._first(self._ready, START_TIMEOUT)
-        if not self._ready.done():
-            self.kill()
-            why = self.ended.result() if self.ended.done() else f"no answer within {START_TIMEOUT:.0f} s"
-            raise WorkerStartError(f"A worker under {self._settings.python} did not start: {why}.")
+
+    async def _start_child(self, stream: int) -> ChildProcess:
+        # -u: what is written past sys.stdout must not wait in a buffer for an end that is no orderly one.
+        flags = ["-P", "-u", "-B"] if self._settings.fresh_code else ["-P", "-u"]
+        script = Path(__file__).parent / "worker" / "__main__.py"
+        return await ChildProcess.start(
+            [str(self._settings.python), *flags, str(script)],
+            self._on_line,
+            environment={**os.environ, **self._settings.environment, "FUNCHOST_WORKER_FD": str(stream)},
+            folder=self._settings.root,
+            inherited=stream,
+        )
 
     async def load(self, function: FunctionDescriptor) -> ErrorInfo | None:
         """Have the function's code read; returns why that failed, or None. Never raises."""
         answer: asyncio.Future[ErrorInfo | None] = self._loop.create_future()
         self._loading[function.name] = answer
-        self._channel.send({"type": "load", "function": _load_frame(function)})
+        self._channel.send({"type": "load", "function": describe_function(function)})
         await self._first(answer, LOAD_TIMEOUT)
         self._loading.pop(function.name, None)
         if answer.done():
@@ -203,21 +189,16 @@ class WorkerProcess:
                 "WorkerLost", f"The worker ended while it loaded this function: {self.ended.result()}."
             )
         self.kill()
-        return ErrorInfo("TimeoutError", f"It was still loading after {LOAD_TIMEOUT:.0f} s.")
+        return ErrorInfo("TimeoutError", f"It was still loading after {LOAD_TIMEOUT:g} s.")
 
     @property
     def in_flight(self) -> int:
         """Invocations that have no result yet."""
         return len(self._running) + len(self._downloads)
 
-    @property
-    def alive(self) -> bool:
-        """Whether the worker can take invocations."""
-        return self._ready.done() and not self.ended.done() and not self._stopping
-
     async def drain(self) -> None:
         """Take no more; return once all in flight are answered and the process has ended."""
-        self._stopping = True
+        self.alive = False
         await self._idle.wait()
         if not self.ended.done():
             self._channel.send({"type": "drain"})
@@ -226,17 +207,17 @@ class WorkerProcess:
 
     async def stop(self) -> None:
         """End the process now; invocations in flight are interrupted. Returns when it is gone."""
-        self._stopping = True
-        self.kill()
-        await self.ended
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.kill(stopping=True)
+        if self._child:
+            await asyncio.wait({self._burial})
 
-    def kill(self) -> None:
-        """End the process now, without waiting."""
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
+    def kill(self, *, stopping: bool = False) -> None:
+        """End the process now, without waiting; `stopping` when the host wants it gone, not replaced."""
+        self.alive = False
+        self._killed = True
+        self._stopping = self._stopping or stopping
+        if self._child:
+            self._child.kill()
 
     async def _first(self, answer: asyncio.Future[Any], seconds: float) -> None:
         """Wait for an answer, or the end of the process, or the time."""
@@ -247,12 +228,17 @@ class WorkerProcess:
 
     def invoke(self, call: Call) -> asyncio.Future[Result]:
         """Run an invocation. The future raises `WorkerLost` or `InvocationTimeout`."""
+        future: asyncio.Future[Result] = self._loop.create_future()
+        if not self.alive:
+            future.set_exception(
+                WorkerLost("the worker takes no more invocations", guilty=False, stopped=self._stopping)
+            )
+            return future
         self._next_id += 1
         id_ = self._next_id
         header = call.header
         header["id"] = id_
-        running = _Running(call, self._loop.create_future())
-        self._running[id_] = running
+        running = self._running[id_] = _Running(call, future)
         self._idle.clear()
         if call.timeout is not None:
             running.timer = self._deadlines.add(call.timeout, id_)
@@ -260,9 +246,8 @@ class WorkerProcess:
             call.on_cancel(lambda: self._cancel(id_, "client", None))
         self._channel.send(header, *call.body)
         if call.stream is not None:
-            running.upload = OutgoingStream(self._channel, id_)
-            self._spawn(running.upload.send(call.stream))
-        return running.future
+            running.upload = OutgoingStream(self._channel, id_, call.stream)
+        return future
 
     def _over_time(self, id_: int) -> None:
         running = self._running.get(id_)
@@ -314,12 +299,14 @@ class WorkerProcess:
         if header["kind"] == "stream":
             content = self._downloads[id_] = ResultStream(lambda size: self._credit(id_, size))
         running = self._settle(id_)
-        if running is None or running.future.done():
+        if running and not running.timed_out and not running.future.done():
+            running.future.set_result(read_result(header, content))
             return
-        if running.timed_out:
+        if id_ in self._downloads:
+            # Nobody will read it.
+            self._credit(id_, -1)
+        if running and not running.future.done():
             running.future.set_exception(_timeout(running.call))
-            return
-        running.future.set_result(_result(header, content))
 
     def _on_chunk(self, header: dict[str, Any], body: bytes) -> None:
         stream = self._downloads.get(header["id"])
@@ -362,114 +349,75 @@ class WorkerProcess:
     def _on_log_frame(self, header: dict[str, Any], body: bytes) -> None:
         self._on_log(header, body.decode("utf-8", "replace"))
 
+    def _on_line(self, line: str) -> None:
+        """What native code, child processes and a crashing interpreter write."""
+        self._on_log({"level": "info", "stream": "output", "pid": self.pid}, line)
+
     # -- the end
 
-    async def _read_output(self) -> None:
-        """What native code, child processes and a crashing interpreter write."""
-        assert self._process.stdout is not None
-        while True:
-            try:
-                line = await self._process.stdout.readline()
-            except ValueError:
-                continue  # a line longer than the reader's buffer: its pieces are passed over
-            if not line:
-                return
-            text = line.decode("utf-8", "replace").rstrip("\n")
-            self._last_words = [*self._last_words[-19:], text]
-            self._on_log({"level": "info", "stream": "output", "pid": self.pid}, text)
-
-    async def _bury(self) -> None:
+    async def _bury(self, child: ChildProcess) -> None:
         """Wait for the end of the process, then tell every invocation what that means for it."""
-        await self._channel.lost
-        # A stream that ended while the process lives on is no use either.
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._process.wait(), CANCEL_GRACE)
-        self.kill()
-        code = await self._process.wait()
-        reason = _reason(code, self._last_words)
-        killed_for_timeout = any(running.timed_out for running in self._running.values())
-        guilty = self._guilty(killed_for_timeout)
+        # Either may come alone: forks hold a stream open, and a process may go on without its stream.
+        ends: list[asyncio.Future[Any]] = [self._channel.lost, child.exited]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        self.alive = False
+        if not self._channel.offence:
+            await asyncio.wait({child.exited}, timeout=CANCEL_GRACE)
+        child.kill()
+        code = await child.exited
+        await asyncio.wait({self._channel.lost, child.silent}, timeout=_LAST_WORDS)
+        child.close()
+        self._channel.close()
+        reason = self._reason(code, child)
         for stream in self._downloads.values():
             stream.feed(b"", end=True, error=reason)
+        guilty = self._guilty()
         self._downloads.clear()
         for id_ in list(self._running):
-            running = self._settle(id_)
-            if running is None or running.future.done():
-                continue
-            if running.timed_out:
-                running.future.set_exception(_timeout(running.call))
-            else:
-                words = f"{reason}, announced by {self._dying[id_]}" if id_ in self._dying else reason
-                running.future.set_exception(WorkerLost(words, guilty=id_ in guilty, stopped=self._stopping))
+            self._lose(id_, reason, guilty=id_ in guilty)
         self._idle.set()
         self.ended.set_result(reason)
 
-    def _guilty(self, killed_for_timeout: bool) -> set[int]:
-        if self._stopping or killed_for_timeout:
+    def _lose(self, id_: int, reason: str, *, guilty: bool) -> None:
+        running = self._settle(id_)
+        if running is None or running.future.done():
+            return
+        if running.timed_out:
+            running.future.set_exception(_timeout(running.call))
+            return
+        words = f"{reason}, announced by {self._dying[id_]}" if id_ in self._dying else reason
+        running.future.set_exception(WorkerLost(words, guilty=guilty, stopped=self._stopping))
+
+    def _guilty(self) -> set[int]:
+        """The invocations that are known to have ended the process."""
+        if self._killed:
             return set()
         if self._dying:
             return set(self._dying)
-        return set(self._running) if len(self._running) == 1 else set()
+        return set(self._running) if self.in_flight == 1 else set()
 
-    def _spawn(self, work: Any) -> None:
-        task = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _reason(self, code: int, child: ChildProcess) -> str:
+        if self._channel.offence:
+            return f"the worker process did not keep to the protocol ({self._channel.offence})"
+        how = _describe_exit(code)
+        last = list(child.last_lines)
+        fatal = next((line for line in last if line.startswith("Fatal Python error")), None)
+        if fatal is None and not self._ready.done() and last:
+            fatal = last[-1]
+        return f"{how} ({fatal})" if fatal else how
 
 
-def _result(header: dict[str, Any], body: bytes | AsyncIterable[bytes]) -> Result:
-    outputs: list[tuple[str, str, bytes]] = []
-    if isinstance(body, bytes) and "outputs" in header:
-        body, *contents = split(body, header["sizes"])
-        named = zip(header["outputs"], contents, strict=True)
-        outputs = [(entry["name"], entry["kind"], content) for entry, content in named]
-    error = header.get("error")
-    return Result(
-        kind=header["kind"],
-        data=header.get("data", {}),
-        body=body,
-        outputs=outputs,
-        error=ErrorInfo(**error) if error else None,
-        wrote=header.get("wrote"),
-    )
+def _describe_exit(code: int) -> str:
+    if code >= 0:
+        return f"the worker process exited with code {code}"
+    try:
+        return f"the worker process was ended by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"the worker process was ended by signal {-code}"
 
 
 def _timeout(call: Call) -> InvocationTimeout:
     return InvocationTimeout(f"The function ran past its timeout of {call.timeout:g} s and was stopped.")
-
-
-def _reason(code: int, last_words: list[str]) -> str:
-    if code < 0:
-        try:
-            how = f"the worker process was ended by {signal.Signals(-code).name}"
-        except ValueError:
-            how = f"the worker process was ended by signal {-code}"
-    else:
-        how = f"the worker process exited with code {code}"
-    fatal = next((line for line in last_words if line.startswith("Fatal Python error")), None)
-    return f"{how} ({fatal})" if fatal else how
-
-
-def _load_frame(function: FunctionDescriptor) -> dict[str, Any]:
-    return {
-        "name": function.name,
-        "directory": str(function.directory),
-        "scriptFile": str(function.script_file),
-        "entryPoint": function.entry_point,
-        "trigger": _binding_frame(function.trigger),
-        "bindings": [_binding_frame(binding) for binding in function.bindings],
-    }
-
-
-def _binding_frame(binding: Binding) -> dict[str, Any]:
-    return {
-        "type": binding.type,
-        "name": binding.name,
-        "direction": binding.direction,
-        "dataType": binding.data_type,
-        "cardinality": binding.cardinality,
-        "fields": binding.fields,
-    }
 
 
 def default_python(root: Path) -> Path:

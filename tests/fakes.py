@@ -50,10 +50,11 @@ def memory_resources(
     clock = clock or ManualClock()
     own = MemoryQueues(clock)
     chosen = own if queues is None else queues
+    blob_store = blobs or MemoryBlobs(clock)
     return Resources(
         root=Path("app"),
-        queues=cast(Callable[[str], QueueStore], chosen) if callable(chosen) else lambda connection: chosen,
-        blobs=lambda connection, store=blobs or MemoryBlobs(clock): store,  # type: ignore[misc]
+        queues=chosen if callable(chosen) else lambda connection: chosen,
+        blobs=lambda connection: blob_store,
         locks=Locks(leases or MemoryLeases(clock), owner, report=report),
         state=MemoryState(own),
         wakeups=cast(Any, None),

@@ -49,8 +49,10 @@ class Locks:
             self._renewing = asyncio.create_task(self._renew(), name="locks")
         return lock
 
-    async def acquire(self, name: str, *, timeout: timedelta | None, interval: timedelta) -> Lock | None:
-        """Wait for the lock; None when `timeout` (None: for ever) is over.
+    async def acquire(
+        self, name: str, *, timeout: timedelta | None, interval: timedelta, unless: asyncio.Event
+    ) -> Lock | None:
+        """Wait for the lock; None when `timeout` (None: for ever) is over, or once `unless` is set.
 
         It is asked for at each `interval`, and whenever a lease was given back. Not first come, first served.
         """
@@ -63,9 +65,9 @@ class Locks:
             wait = interval
             if end is not None:
                 wait = min(wait, timedelta(seconds=end - loop.time()))
-                if wait <= timedelta(0):
-                    return None
-            await self._store.wait(wait)
+            if wait <= timedelta(0) or unless.is_set():
+                return None
+            await self._wait(wait, unless)
 
     async def release(self, lock: Lock) -> None:
         """Give the lock back; one that was lost is left alone.
@@ -88,6 +90,14 @@ class Locks:
             self._renewing = None
         for lock in list(self._held.values()):
             await self.release(lock)
+
+    async def _wait(self, limit: timedelta, unless: asyncio.Event) -> None:
+        waits = [asyncio.ensure_future(self._store.wait(limit)), asyncio.ensure_future(unless.wait())]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
 
     async def _give_back(self, lease: Lease) -> None:
         try:

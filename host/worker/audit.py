@@ -6,10 +6,14 @@ only for apps that have a file trigger, since every audit event of the interpret
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable
 from typing import Any
+
+#: Events whose second argument is the path of what is put in place.
+_MOVES = ("os.rename", "os.link", "os.symlink")
 
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
@@ -22,13 +26,15 @@ def install(folders: list[str], wrote: Callable[[str], None]) -> None:
         if event == "open":
             path, mode, flags = arguments
             writes = any(letter in mode for letter in "wax+") if isinstance(mode, str) else flags & _WRITES
-        elif event == "os.rename":
+        elif event in _MOVES:
             path, writes = arguments[1], True
         else:
             return
-        if writes and isinstance(path, (str, bytes)):
-            absolute = os.path.abspath(os.fsdecode(path))
-            if absolute.startswith(prefixes):
-                wrote(absolute)
+        if writes and not isinstance(path, int):
+            # Whatever is wrong with the path, the call itself will tell.
+            with contextlib.suppress(OSError, TypeError, ValueError):
+                absolute = os.path.abspath(os.fsdecode(path))
+                if absolute.startswith(prefixes):
+                    wrote(absolute)
 
     sys.addaudithook(hook)

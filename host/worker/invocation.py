@@ -4,94 +4,105 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
+import json
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
-from typing import Any
+from collections.abc import AsyncGenerator
+from typing import Any, Protocol
 
-from . import logs
 from .errors import BindError, LoadError, user_traceback
 from .loader import LoadedFunction
+from .logs import Output, current_invocation
+from .protocol import STREAM_PIECE, STREAM_WINDOW, frame
 from .streams import Credit, IncomingStream
-from .threads import InvocationCancelled, interrupt
+from .threads import InvocationCancelled, interrupt, take_interruption
 
-#: Called with a header and the pieces of a body, from any thread.
-Send = Callable[..., None]
+_encode_text = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circular=False).encode
 
-#: Called with an invocation and its streamed result, from any thread: the loop sends it.
-Stream = Callable[["Invocation", Any], None]
 
-#: Pieces of a streamed result are cut to this many bytes.
-_CHUNK = 64 * 1024
+class Worker(Protocol):
+    """What an invocation needs of the worker around it; all may be called from any thread."""
+
+    output: Output
+
+    def send(self, frame: list[bytes], ended: Any = None) -> None:
+        """Send a frame, the last one of the invocation `ended` if that is given."""
+
+    def stream(self, invocation: Invocation, result: Any) -> None:
+        """Have the invocation's `send_stream` run on the loop."""
 
 
 class Invocation:
     """State of one `invoke` frame until its `result` has gone out."""
 
-    def __init__(self, function: LoadedFunction, header: dict[str, Any], send: Send, stream: Stream) -> None:
+    # What few invocations have stands in the class, so that all others are made sooner.
+    started: float | None = None
+    stream: IncomingStream | None = None
+    credit: Credit | None = None
+    task: asyncio.Task[None] | None = None
+    wrote: set[str] | None = None
+    #: Whether it has a place among the threads.
+    in_thread = False
+    _thread: int | None = None
+    _interrupted = False
+    _dropped = ""
+    _context: Any = None
+
+    def __init__(self, function: LoadedFunction, header: dict[str, Any], worker: Worker) -> None:
         self.function = function
         self.header = header
         self.id: int = header["id"]
-        self.started: float | None = None
-        self.stream: IncomingStream | None = None
-        self.credit: Credit | None = None
-        self.task: asyncio.Task[None] | None = None
-        self.wrote: set[str] | None = None
-        self._send = send
-        self._stream = stream
-        self._thread: int | None = None
+        #: The invocation id.
+        self.name: str = header["invocation"]
+        self._worker = worker
         self._calling = threading.Lock()
-        self._interrupted = False
-        self._dropped = ""
-        self._context: Any = None
 
     # -- plain functions, in a thread
 
     def run(self, body: Any, inputs: list[bytes]) -> None:
-        """Run a plain function to its end; called in a thread."""
-        logs.current_invocation.set(self.header["invocation"])
-        if self._dropped:
-            self._fail(InvocationCancelled(self._dropped))
-            return
-        self.started = time.monotonic()
+        """Run a plain function to its end; called in a thread, in a context of its own."""
+        current_invocation.set(self.name)
         try:
+            self._check_dropped()
+            self.started = time.monotonic()
             arguments = self._bind(body, inputs)
             returned = self._call(arguments)
             self._succeed(self.function.results(arguments, returned))
         except BaseException as error:
-            self._fail(error)
+            self.fail(error)
 
     def _bind(self, body: Any, inputs: list[bytes]) -> dict[str, Any]:
-        arguments = self.function.arguments(self.header, body, inputs)
-        if self.function.context_parameter:
-            self._context = arguments[self.function.context_parameter]
+        function = self.function
+        arguments = function.arguments(self.header, body, inputs)
+        if function.context_parameter:
+            self._context = arguments[function.context_parameter]
         return arguments
 
     def _call(self, arguments: dict[str, Any]) -> Any:
         self._thread = threading.get_ident()
         try:
+            # Looked at once more: from here on a cancellation finds the thread, before it did not.
+            self._check_dropped()
             return self.function.call(**arguments)
         finally:
             with self._calling:
                 self._thread = None
             if self._interrupted:
-                self._await_interruption()
+                # It may have been sent just as the call ended, and must not strike the next invocation.
+                take_interruption()
 
-    def _await_interruption(self) -> None:
-        """The exception was set while the call ended: let it strike here, not in the next invocation."""
-        with contextlib.suppress(InvocationCancelled):
-            deadline = time.monotonic() + 0.1
-            while time.monotonic() < deadline:
-                pass
+    def _check_dropped(self) -> None:
+        if self._dropped:
+            raise InvocationCancelled(self._dropped)
 
     # -- coroutine functions, on the loop
 
     async def run_async(self, body: Any, inputs: list[bytes]) -> None:
         """Run a coroutine function to its end; its context holds the invocation."""
-        logs.current_invocation.set(self.header["invocation"])
-        self.started = time.monotonic()
+        current_invocation.set(self.name)
         try:
+            self._check_dropped()
+            self.started = time.monotonic()
             arguments = self._bind(body, inputs)
             called = self.function.call(**arguments)
             returned = await called if asyncio.iscoroutine(called) else called
@@ -101,16 +112,24 @@ class Invocation:
             else:
                 await self.send_stream(result)
         except BaseException as error:
-            self._fail(error)
-            if isinstance(error, (KeyboardInterrupt, GeneratorExit)):
-                raise
+            # Even what would end the loop: one function's sys.exit() is not the worker's.
+            self.fail(error)
 
     # -- results
+
+    def fail(self, error: BaseException) -> None:
+        """Send the result that tells why there is none."""
+        self._finish({"type": "result", "id": self.id, "kind": "none", "error": describe(error)})
 
     def _succeed(self, result: Any) -> None:
         if result.stream is not None:
             # Only the loop knows how much the receiver has taken.
-            self._stream(self, result)
+            self._worker.stream(self, result)
+            return
+        if not (result.data or result.outputs or self.wrote):
+            # What most invocations end with, without the way through the encoder.
+            text = f'{{"type":"result","id":{self.id},"kind":"{result.kind}"}}'
+            self._leave(frame(text.encode(), result.body))
             return
         header: dict[str, Any] = {"type": "result", "id": self.id, "kind": result.kind}
         if result.data:
@@ -120,33 +139,37 @@ class Invocation:
             header["outputs"] = [{"name": name, "kind": kind} for name, kind, _ in result.outputs]
             parts += [content for _, _, content in result.outputs]
             header["sizes"] = [len(part) for part in parts]
-        self._finish(header, parts)
+        self._finish(header, *parts)
 
-    def _fail(self, error: BaseException) -> None:
-        self._finish({"type": "result", "id": self.id, "kind": "none", "error": describe(error)}, [])
-
-    def _finish(self, header: dict[str, Any], parts: list[bytes]) -> None:
-        invocation = self.header["invocation"]
-        for output in (sys.stdout, sys.stderr):
-            if isinstance(output, logs.LineStream):
-                output.finish(invocation)
+    def _finish(self, header: dict[str, Any], *parts: bytes) -> None:
         if self.wrote:
             header["wrote"] = sorted(self.wrote)
-        self._send(header, *parts)
+        self._leave(frame(encode(header), *parts))
+
+    def _leave(self, last: list[bytes]) -> None:
+        output = self._worker.output
+        if output.unfinished:
+            output.finish(self.name)
+        self._worker.send(last, self)
 
     async def send_stream(self, result: Any) -> None:
         """Send a streamed result piece by piece, as fast as the receiver takes it."""
-        assert self.credit is not None
-        self._send({"type": "result", "id": self.id, "kind": "stream", "data": result.data})
+        credit = self.credit = Credit(STREAM_WINDOW)
+        send = self._worker.send
+        head = {"type": "result", "id": self.id, "kind": "stream", "data": result.data}
+        piece_header = encode({"type": "chunk", "id": self.id})
         try:
-            async for chunk in _chunks(result.stream):
-                for start in range(0, len(chunk), _CHUNK):
-                    piece = chunk[start : start + _CHUNK]
-                    await self.credit.spend(len(piece))
-                    self._send({"type": "chunk", "id": self.id}, piece)
-            self._finish({"type": "chunk", "id": self.id, "end": True}, [])
+            async with contextlib.aclosing(_chunks(result.stream)) as chunks:
+                self._check_dropped()
+                send(frame(encode(head)))
+                async for chunk in chunks:
+                    for start in range(0, len(chunk), STREAM_PIECE):
+                        piece = chunk[start : start + STREAM_PIECE]
+                        await credit.spend(len(piece))
+                        send(frame(piece_header, piece))
+            self._finish({"type": "chunk", "id": self.id, "end": True})
         except BaseException as error:
-            self._finish({"type": "chunk", "id": self.id, "end": True, "error": describe(error)}, [])
+            self._finish({"type": "chunk", "id": self.id, "end": True, "error": describe(error)})
 
     # -- cancellation
 
@@ -165,7 +188,9 @@ class Invocation:
         if self._context is not None:
             self._context.cancelled.set()
         if self.task:
-            self.task.cancel(reason)
+            # A task that is cancelled before its first step would never send a result.
+            if self.started is not None:
+                self.task.cancel(reason)
             return
         with self._calling:
             if self._thread is not None and not self._interrupted:
@@ -173,7 +198,7 @@ class Invocation:
                 interrupt(self._thread)
 
 
-async def _chunks(stream: Any) -> AsyncIterator[bytes]:
+async def _chunks(stream: Any) -> AsyncGenerator[bytes, None]:
     """The pieces of a streamed result; whatever makes them is closed when nobody wants more."""
     if hasattr(stream, "__aiter__"):
         async with contextlib.aclosing(stream):
@@ -181,10 +206,26 @@ async def _chunks(stream: Any) -> AsyncIterator[bytes]:
                 yield chunk
         return
     done = object()
-    with contextlib.closing(stream):
-        # The next piece of a plain generator may block, so a thread waits for it.
-        while (chunk := await asyncio.to_thread(next, stream, done)) is not done:
+    step: asyncio.Future[Any] | None = None
+    try:
+        while True:
+            # The next piece of a plain generator may block, so a thread waits for it.
+            step = asyncio.ensure_future(asyncio.to_thread(next, stream, done))
+            chunk = await asyncio.shield(step)
+            if chunk is done:
+                return
             yield chunk
+    finally:
+        if step and not step.done():
+            # It cannot be closed while it runs.
+            await asyncio.wait({step})
+            step.exception()
+        await asyncio.to_thread(stream.close)
+
+
+def encode(header: dict[str, Any]) -> bytes:
+    """A header as the protocol has it; half a surrogate pair becomes a question mark."""
+    return _encode_text(header).encode("utf-8", "replace")
 
 
 def describe(error: BaseException) -> dict[str, str]:

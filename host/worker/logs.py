@@ -7,9 +7,11 @@ a thread starts with the invocation of whoever started it, and a pool runs each 
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import contextvars
 import io
 import logging
+import os
 import sys
 import threading
 from collections.abc import Callable
@@ -27,14 +29,60 @@ _LEVELS = ((50, "critical"), (40, "error"), (30, "warning"), (20, "info"))
 _LONGEST_LINE = 32 * 1024
 
 
-def install(emit: Emit, *, debug: bool) -> None:
+def install(emit: Emit, *, debug: bool) -> Output:
     """Send everything that is printed or logged in this process to `emit`."""
-    sys.stdout = LineStream("stdout", emit, sys.__stdout__)
-    sys.stderr = LineStream("stderr", emit, sys.__stderr__)
+    output = Output(emit)
+    sys.stdout = LineStream("stdout", output, sys.__stdout__)
+    sys.stderr = LineStream("stderr", output, sys.__stderr__)
     root = logging.getLogger()
     root.setLevel(logging.DEBUG if debug else logging.INFO)
-    root.addHandler(_Handler(emit))
+    root.addHandler(_Handler(output))
     _teach_threads()
+    return output
+
+
+class Output:
+    """Where everything comes together that is printed and logged."""
+
+    def __init__(self, emit: Emit) -> None:
+        self.emit = emit
+        #: Lines without an end, by invocation, stream and thread: so threads neither mix nor lose theirs.
+        self.unfinished: dict[tuple[str, str, int], list[str]] = {}
+
+    def write(self, stream: str, text: str) -> None:
+        """Send whole lines on, and keep the rest."""
+        invocation = current_invocation.get()
+        key = (invocation, stream, threading.get_ident())
+        pieces = self.unfinished.pop(key, [])
+        head, newline, tail = text.rpartition("\n")
+        if newline:
+            self._send(invocation, stream, "".join([*pieces, head]))
+            pieces = []
+        if tail:
+            pieces.append(tail)
+            if sum(map(len, pieces)) > _LONGEST_LINE:
+                self._send(invocation, stream, "".join(pieces))
+            else:
+                self.unfinished[key] = pieces
+
+    def finish(self, invocation: str) -> None:
+        """Send the lines that an invocation left without an end."""
+        for key in [key for key in list(self.unfinished) if key[0] == invocation]:
+            self._send(invocation, key[1], "".join(self.unfinished.pop(key, [])))
+
+    def detach(self) -> None:
+        """Go the way of native output from now on: this process is a fork, and no worker."""
+        self.unfinished.clear()
+        self.emit = _write_plainly
+
+    def _send(self, invocation: str, stream: str, text: str) -> None:
+        level = "info" if stream == "stdout" else "warning"
+        self.emit(invocation, level, "", stream, text)
+
+
+def _write_plainly(invocation: str, level: str, logger: str, stream: str, text: str) -> None:
+    with contextlib.suppress(OSError):
+        os.write(1, f"{text}\n".encode("utf-8", "replace"))
 
 
 class LineStream(io.TextIOBase):
@@ -43,11 +91,11 @@ class LineStream(io.TextIOBase):
     encoding = "utf-8"
     errors = "replace"
 
-    def __init__(self, name: str, emit: Emit, original: Any) -> None:
-        self.name = name
-        self._emit = emit
+    def __init__(self, name: str, output: Output, original: Any) -> None:
+        self.name = f"<{name}>"
+        self._stream = name
+        self._output = output
         self._original = original
-        self._partial: dict[str, list[str]] = {}
 
     def writable(self) -> bool:
         return True
@@ -61,41 +109,32 @@ class LineStream(io.TextIOBase):
         return self._original.buffer
 
     def write(self, text: str) -> int:
-        invocation = current_invocation.get()
-        head, newline, tail = text.rpartition("\n")
-        pieces = self._partial.setdefault(invocation, [])
-        if newline:
-            self._send(invocation, "".join([*pieces, head]))
-            pieces.clear()
-        if tail:
-            pieces.append(tail)
-            if sum(map(len, pieces)) > _LONGEST_LINE:
-                self.finish(invocation)
-        if not pieces:
-            self._partial.pop(invocation, None)
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        self._output.write(self._stream, text)
         return len(text)
 
     def writelines(self, lines: Any) -> None:
         self.write("".join(lines))
 
-    def finish(self, invocation: str) -> None:
-        """Send the line that an invocation left without an end."""
-        pieces = self._partial.pop(invocation, None)
-        if pieces:
-            self._send(invocation, "".join(pieces))
+    def reconfigure(self, **options: Any) -> None:
+        """Scripts ask for line buffering or an encoding; lines in UTF-8 it is already."""
 
     def close(self) -> None:
         """Nobody closes the output of all for all."""
 
-    def _send(self, invocation: str, text: str) -> None:
-        level = "info" if self.name == "stdout" else "warning"
-        self._emit(invocation, level, "", self.name, text.encode("utf-8", "replace").decode())
-
 
 class _Handler(logging.Handler):
-    def __init__(self, emit: Emit) -> None:
+    def __init__(self, output: Output) -> None:
         super().__init__()
-        self._emit = emit
+        self._output = output
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Without the lock: a thread that waits for room must not keep the loop from making it."""
+        if not self.filter(record):
+            return False
+        self.emit(record)
+        return True
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -103,7 +142,7 @@ class _Handler(logging.Handler):
         except Exception as error:
             text = f"{record.msg!r} could not be formatted: {type(error).__name__}: {error}"
         level = next((name for number, name in _LEVELS if record.levelno >= number), "debug")
-        self._emit(current_invocation.get(), level, record.name, "", text.encode("utf-8", "replace").decode())
+        self._output.emit(current_invocation.get(), level, record.name, "", text)
 
 
 def _teach_threads() -> None:

@@ -13,6 +13,9 @@ MAX_HEADER = 16 * 1024 * 1024
 #: Bytes that a sender may have outstanding on one streamed value before it needs credit.
 STREAM_WINDOW = 1024 * 1024
 
+#: Streamed values are cut to pieces of at most this many bytes, so that a window holds several.
+STREAM_PIECE = 64 * 1024
+
 _LENGTHS = struct.Struct(">II")
 
 

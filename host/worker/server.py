@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import gc
 import json
 import os
 import sys
-import threading
-from collections import deque
+from contextvars import copy_context
 from typing import Any
 
-from . import audit, loader, logs
-from .invocation import Invocation, describe
+from . import audit, exits, loader, logs
+from .errors import LoadError
+from .invocation import Invocation, describe, encode
 from .loader import LoadedFunction
-from .protocol import STREAM_WINDOW, VERSION, FrameParser, frame, split
-from .streams import Credit, IncomingStream
+from .outbox import Outbox
+from .protocol import VERSION, FrameParser, frame, split
+from .streams import IncomingStream
 from .threads import WorkThreads, default_count
 
-_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circular=False).encode
+#: Reads one JSON value of a text, without looking at what surrounds it.
+_decode = json.JSONDecoder().raw_decode
 
-#: Threads that print faster than the host reads wait while this many bytes are on their way.
-_MOST_PENDING = 8 * 1024 * 1024
+#: How long the end of the process may wait for its announcement to be sent, in seconds.
+_NOTICE = 0.5
 
 
 class WorkerServer(asyncio.Protocol):
@@ -30,18 +31,13 @@ class WorkerServer(asyncio.Protocol):
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._loop_thread = threading.get_ident()
         self._parser = FrameParser()
         self._functions: dict[str, LoadedFunction] = {}
         self._invocations: dict[int, Invocation] = {}
         self._threads = WorkThreads(default_count())
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._outbox: deque[tuple[dict[str, Any], tuple[bytes, ...]]] = deque()
-        self._pending = 0
-        self._room = threading.Condition()
-        self._blocked = 0
-        self._flushing = False
+        self._collecting: set[asyncio.Task[None]] = set()
         self._draining = False
+        self.output = logs.Output(self._log)
         self._handlers = {
             "init": self._init,
             "load": self._load,
@@ -59,138 +55,122 @@ class WorkerServer(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport: asyncio.Transport = transport  # type: ignore[assignment]
+        self._outbox = Outbox(self._transport, self._over, self._flushed)
+        self.send = self._outbox.send
 
     def connection_lost(self, error: Exception | None) -> None:
         # The host is gone: nobody would settle what is still running.
-        _exit(0)
+        exits.leave(0)
 
     def data_received(self, data: bytes) -> None:
+        handlers = self._handlers
         for header, body in self._parser.feed(data):
-            fields = json.loads(header)
-            handler = self._handlers.get(fields["type"])
+            fields, _ = _decode(header.decode())
+            handler = handlers.get(fields["type"])
             if handler:
                 handler(fields, body)
 
     def pause_writing(self) -> None:
-        """Nothing to do: what threads may have on its way is bounded by `_MOST_PENDING`."""
+        self._outbox.pause()
 
-    def send(self, header: dict[str, Any], *body: bytes) -> None:
-        """Send a frame; may be called from any thread. Frames leave in the order of the calls."""
-        size = sum(map(len, body))
-        if self._pending > _MOST_PENDING and threading.get_ident() != self._loop_thread:
-            with self._room:
-                self._blocked += 1
-                self._room.wait_for(lambda: self._pending <= _MOST_PENDING, timeout=30)
-                self._blocked -= 1
-        self._pending += size
-        self._outbox.append((header, body))
-        # One wake-up for all that is ready by the time the loop gets to it.
-        if not self._flushing:
-            self._flushing = True
-            self._loop.call_soon_threadsafe(self._flush)
-
-    def _flush(self) -> None:
-        self._flushing = False
-        pieces: list[bytes] = []
-        outbox = self._outbox
-        while outbox:
-            header, body = outbox.popleft()
-            self._pending -= sum(map(len, body))
-            if (header["type"] == "result" and header["kind"] != "stream") or header.get("end"):
-                self._over(header["id"])
-            pieces += frame(_encode(header).encode("utf-8", "replace"), *body)
-        if pieces:
-            self._transport.writelines(pieces)
-        if self._blocked:
-            with self._room:
-                self._room.notify_all()
-        if self._draining and not self._invocations:
-            self._leave()
+    def resume_writing(self) -> None:
+        self._outbox.resume()
 
     # -- frames
 
     def _init(self, header: dict[str, Any], _: bytes) -> None:
         self.root = header["root"]
         self._threads = WorkThreads(header.get("threads") or default_count())
-        logs.install(self._log, debug=bool(header.get("debug")))
+        self.output = logs.install(self._log, debug=bool(header.get("debug")))
         loader.prepare(self.root)
         if header.get("watched"):
             audit.install(header["watched"], self._wrote)
-        _announce_exits(self)
-        self.send(
-            {"type": "ready", "protocol": VERSION, "pid": os.getpid(), "version": sys.version.split()[0]}
-        )
+        exits.announce(self._announce_exit)
+        exits.separate_forks(self._transport.get_extra_info("socket").fileno(), self.output.detach)
+        ready = {"type": "ready", "protocol": VERSION, "pid": os.getpid(), "version": sys.version.split()[0]}
+        self.send(frame(encode(ready)))
 
     def _load(self, header: dict[str, Any], _: bytes) -> None:
         name = header["function"]["name"]
+        loaded: dict[str, Any] = {"type": "loaded", "function": name, "ok": True}
         try:
-            function = loader.load(header["function"], self.root)
+            function = self._functions[name] = loader.load(header["function"], self.root)
+            loaded["asynchronous"] = function.asynchronous
         except BaseException as error:
-            self.send({"type": "loaded", "function": name, "ok": False, "error": describe(error)})
-            return
-        self._functions[name] = function
+            loaded.update(ok=False, error=describe(error))
         # What loading made stays: the collector need not look at it again.
         gc.collect()
         gc.freeze()
-        self.send({"type": "loaded", "function": name, "ok": True, "asynchronous": function.asynchronous})
+        self.send(frame(encode(loaded)))
 
     def _invoke(self, header: dict[str, Any], body: bytes) -> None:
-        function = self._functions[header["function"]]
-        invocation = Invocation(function, header, self.send, self._stream_result)
+        function = self._functions.get(header["function"])
+        if function is None:
+            self._refuse(header)
+            return
+        invocation = Invocation(function, header, self)
         self._invocations[invocation.id] = invocation
-        value, *inputs = split(body, header.get("sizes"))
-        if header.get("stream"):
+        value, inputs = body, []
+        if "sizes" in header:
+            value, *inputs = split(body, header["sizes"])
+        if "stream" in header:
             self._invoke_streamed(invocation, inputs)
         else:
             self._start(invocation, value, inputs)
 
+    def _refuse(self, header: dict[str, Any]) -> None:
+        error = LoadError(f"The function {header['function']!r} could not be loaded in this worker.")
+        result = {"type": "result", "id": header["id"], "kind": "none", "error": describe(error)}
+        self.send(frame(encode(result)))
+
     def _start(self, invocation: Invocation, value: Any, inputs: list[bytes]) -> None:
-        context = contextvars.copy_context()
+        context = copy_context()
         if invocation.function.asynchronous:
-            self._run_task(invocation, invocation.run_async(value, inputs), context)
+            # The invocation, which is kept until it is over, keeps the task.
+            invocation.task = self._loop.create_task(invocation.run_async(value, inputs), context=context)
         else:
-            self._threads.submit(lambda: context.run(invocation.run, value, inputs))
+            invocation.in_thread = True
+            self._threads.submit(context.run, invocation.run, value, inputs)
 
     def _invoke_streamed(self, invocation: Invocation, inputs: list[bytes]) -> None:
         def consumed(size: int) -> None:
-            self.send({"type": "credit", "id": invocation.id, "bytes": size})
+            self.send(frame(encode({"type": "credit", "id": invocation.id, "bytes": size})))
 
         stream = invocation.stream = IncomingStream(self._loop, consumed)
         if invocation.function.needs_stream:
             value = stream if invocation.function.asynchronous else stream.reader()
             self._start(invocation, value, inputs)
             return
+        task = self._loop.create_task(self._collect(invocation, stream, inputs))
+        self._collecting.add(task)
+        task.add_done_callback(self._collecting.discard)
 
-        async def collect() -> None:
-            try:
-                value = await stream.collect()
-            except BaseException as error:
-                self.send({"type": "result", "id": invocation.id, "kind": "none", "error": describe(error)})
-                return
+    async def _collect(self, invocation: Invocation, stream: IncomingStream, inputs: list[bytes]) -> None:
+        """Start an invocation once its trigger value is here as a whole."""
+        try:
+            value = await stream.collect()
+        except Exception as error:
+            invocation.fail(error)
+        else:
             self._start(invocation, value, inputs)
 
-        self._run_task(None, collect(), contextvars.copy_context())
-
-    def _run_task(self, invocation: Invocation | None, work: Any, context: contextvars.Context) -> None:
-        task = self._loop.create_task(work, context=context)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        if invocation:
-            invocation.credit = Credit(STREAM_WINDOW)
-            invocation.task = task
-
-    def _stream_result(self, invocation: Invocation, result: Any) -> None:
+    def stream(self, invocation: Invocation, result: Any) -> None:
+        """Have an invocation's streamed result sent; from any thread."""
         self._loop.call_soon_threadsafe(self._send_stream, invocation, result)
 
     def _send_stream(self, invocation: Invocation, result: Any) -> None:
         # From here on it is a task's matter: its thread is free.
-        self._threads.done()
-        self._run_task(invocation, invocation.send_stream(result), contextvars.copy_context())
+        self._leave_thread(invocation)
+        invocation.task = self._loop.create_task(invocation.send_stream(result))
 
-    def _over(self, id_: int) -> None:
-        invocation = self._invocations.pop(id_, None)
-        if invocation and invocation.task is None:
+    def _leave_thread(self, invocation: Invocation) -> None:
+        if invocation.in_thread:
+            invocation.in_thread = False
             self._threads.done()
+
+    def _over(self, invocation: Invocation) -> None:
+        self._invocations.pop(invocation.id, None)
+        self._leave_thread(invocation)
 
     def _chunk(self, header: dict[str, Any], body: bytes) -> None:
         invocation = self._invocations.get(header["id"])
@@ -214,60 +194,46 @@ class WorkerServer(asyncio.Protocol):
         elapsed = invocation.elapsed
         if elapsed < header.get("after", 0) - 0.001:
             # It waited for a thread before it began: its time is not over yet.
-            self.send({"type": "running", "id": invocation.id, "elapsed": elapsed})
+            self.send(frame(encode({"type": "running", "id": invocation.id, "elapsed": elapsed})))
         else:
             invocation.cancel(header["reason"])
 
     def _ping(self, _: dict[str, Any], __: bytes) -> None:
-        self.send({"type": "pong"})
+        self.send(frame(encode({"type": "pong"})))
 
     def _drain(self, _: dict[str, Any], __: bytes) -> None:
         self._draining = True
-        self._loop.call_soon(self._flush)
+        self._loop.call_soon(self._outbox.flush)
+
+    def _flushed(self) -> None:
+        if self._draining and not self._invocations:
+            self._leave()
 
     def _leave(self) -> None:
         # What was written last must be out before the process ends.
         if self._transport.get_write_buffer_size():
             self._loop.call_later(0.01, self._leave)
         else:
-            _exit(0)
+            exits.leave(0)
 
     # -- what user code does
 
     def _log(self, invocation: str, level: str, logger: str, stream: str, text: str) -> None:
         header = {"type": "log", "invocation": invocation, "level": level, "logger": logger, "stream": stream}
-        self.send({key: value for key, value in header.items() if value}, text.encode())
+        body = text.encode("utf-8", "replace")
+        self._outbox.send_log(frame(encode({key: value for key, value in header.items() if value}), body))
 
     def _wrote(self, path: str) -> None:
-        current = logs.current_invocation.get()
-        for invocation in self._invocations.values():
-            if invocation.header["invocation"] == current:
-                invocation.wrote = (invocation.wrote or set()) | {path}
+        for invocation in self._current():
+            invocation.wrote = (invocation.wrote or set()) | {path}
 
-    def announce_exit(self, reason: str) -> None:
+    def _announce_exit(self, reason: str) -> None:
         """Tell the host which invocation is about to end the process, as well as that can be told."""
+        for invocation in self._current():
+            self.send(frame(encode({"type": "dying", "id": invocation.id}), reason.encode()))
+        self._outbox.flush_from_any_thread(_NOTICE)
+
+    def _current(self) -> list[Invocation]:
+        """The invocation that the running code belongs to, if it belongs to one."""
         current = logs.current_invocation.get()
-        for invocation in list(self._invocations.values()):
-            if invocation.header["invocation"] == current:
-                self.send({"type": "dying", "id": invocation.id}, reason.encode())
-        if threading.get_ident() == self._loop_thread:
-            self._flush()
-        else:
-            flushed = threading.Event()
-            self._loop.call_soon_threadsafe(flushed.set)
-            flushed.wait(0.5)
-
-
-_real_exit = os._exit
-
-
-def _exit(code: int) -> None:
-    _real_exit(code)
-
-
-def _announce_exits(server: WorkerServer) -> None:
-    def exit_with_notice(code: int) -> None:
-        server.announce_exit(f"os._exit({code})")
-        _real_exit(code)
-
-    os._exit = exit_with_notice  # type: ignore[assignment]
+        return [one for one in list(self._invocations.values()) if one.name == current]

@@ -111,7 +111,7 @@ class Credit:
     def __init__(self, window: int) -> None:
         self._left = window
         self._changed = asyncio.Event()
-        self.gone = False
+        self._gone = False
 
     def give(self, size: int) -> None:
         """The receiver consumed `size` bytes."""
@@ -120,14 +120,14 @@ class Credit:
 
     def abort(self) -> None:
         """Nobody receives any more."""
-        self.gone = True
+        self._gone = True
         self._changed.set()
 
     async def spend(self, size: int) -> None:
         """Wait until there is room, then use it. Raises `StreamBroken` when nobody receives any more."""
-        while self._left <= 0 and not self.gone:
+        while self._left < size and not self._gone:
             self._changed.clear()
             await self._changed.wait()
-        if self.gone:
+        if self._gone:
             raise StreamBroken("The receiver of this content has gone away.")
         self._left -= size

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import threading
 from collections.abc import Callable
-
-Work = Callable[[], None]
+from typing import Any
 
 
 class InvocationCancelled(BaseException):
@@ -25,15 +25,15 @@ class WorkThreads:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._work: queue.SimpleQueue[Work] = queue.SimpleQueue()
+        self._work: queue.SimpleQueue[tuple[Callable[..., object], tuple[Any, ...]]] = queue.SimpleQueue()
         self._threads = 0
         self._busy = 0
 
-    def submit(self, work: Work) -> None:
-        """Run `work` as soon as a thread is free."""
+    def submit(self, work: Callable[..., object], *arguments: Any) -> None:
+        """Call `work`, which must not raise, as soon as a thread is free."""
         self._busy += 1
-        self._work.put(work)
-        if self._threads < min(self._busy, self._limit):
+        self._work.put((work, arguments))
+        if self._threads < self._limit and self._threads < self._busy:
             self._threads += 1
             threading.Thread(target=self._run, name=f"function-{self._threads}", daemon=True).start()
 
@@ -42,8 +42,12 @@ class WorkThreads:
         self._busy -= 1
 
     def _run(self) -> None:
+        get = self._work.get
         while True:
-            self._work.get()()
+            work, arguments = get()
+            work(*arguments)
+            # Not kept until there is other work: it may be large.
+            del work, arguments
 
 
 def interrupt(thread: int) -> None:
@@ -51,3 +55,11 @@ def interrupt(thread: int) -> None:
     import ctypes  # costs 10 ms, and few workers ever need it
 
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(InvocationCancelled))
+
+
+def take_interruption() -> None:
+    """Let an interruption that the current thread was sent strike here, where it harms nobody."""
+    with contextlib.suppress(InvocationCancelled):
+        # The interpreter looks for one at each turn.
+        for _ in range(100):
+            pass

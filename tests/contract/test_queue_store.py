@@ -68,7 +68,9 @@ async def queues(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
 
 
 async def test_a_message_comes_back_byte_for_byte_with_its_properties(queues: Queues) -> None:
-    sent = OutgoingMessage(queue="orders", body=b"\x00\xff{}", properties={"traceparent": "t", "n": [1, None]})
+    sent = OutgoingMessage(
+        queue="orders", body=b"\x00\xff{}", properties={"traceparent": "t", "n": [1, None]}
+    )
     await queues.store.send([sent])
     message = await queues.receive_one()
     assert message.queue == "orders"
@@ -186,9 +188,7 @@ async def test_an_output_that_is_too_large_leaves_the_message_as_it_was(queues: 
     await queues.send(b"a")
     message = await queues.receive_one()
     with pytest.raises(MessageTooLarge):
-        await queues.store.complete(
-            message, [OutgoingMessage(queue="bills", body=b"x" * (MAX_BODY + 1))]
-        )
+        await queues.store.complete(message, [OutgoingMessage(queue="bills", body=b"x" * (MAX_BODY + 1))])
     await queues.store.complete(message)
     assert await queues.bodies("bills") == []
 
@@ -264,7 +264,9 @@ async def test_a_release_may_change_the_properties_and_leaves_them_otherwise(que
 async def test_poison_takes_the_place_of_the_message(queues: Queues) -> None:
     await queues.send(b"a")
     message = await queues.receive_one()
-    poison = OutgoingMessage(queue="orders-poison", body=b"a", properties={"poison": {"error": "E"}}, ttl=None)
+    poison = OutgoingMessage(
+        queue="orders-poison", body=b"a", properties={"poison": {"error": "E"}}, ttl=None
+    )
     await queues.store.poison(message, poison)
     queues.clock.advance(10 * MINUTE)
     assert await queues.receive() == []
@@ -397,7 +399,12 @@ async def test_a_wait_ends_at_its_limit(queues: Queues) -> None:
 async def test_a_look_takes_nothing_and_tells_the_state(queues: Queues) -> None:
     await queues.store.send([OutgoingMessage(queue="orders", body=b"a", properties={"p": 1})])
     peeked = await queues.peek_one()
-    assert (peeked.state, peeked.body, peeked.properties, peeked.dequeue_count) == ("visible", b"a", {"p": 1}, 0)
+    assert (peeked.state, peeked.body, peeked.properties, peeked.dequeue_count) == (
+        "visible",
+        b"a",
+        {"p": 1},
+        0,
+    )
     message = await queues.receive_one()
     assert (await queues.peek_one()).state == "in flight"
     assert (await queues.peek_one()).id == message.id

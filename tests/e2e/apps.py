@@ -25,7 +25,7 @@ from funchost.bindings.store import Store
 T = TypeVar("T")
 
 #: A module of the app: `note` adds a line that is never torn, whichever process or thread writes it.
-_LEDGER = '''
+_LEDGER = """
 import os
 
 _PATH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "ledger.txt")
@@ -36,7 +36,7 @@ def note(*words):
     out = os.open(_PATH, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     os.write(out, line.encode())
     os.close(out)
-'''
+"""
 
 
 class App:

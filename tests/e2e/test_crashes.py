@@ -71,7 +71,9 @@ def test_a_worker_killed_in_the_middle_of_a_message_is_replaced_and_the_message_
     assert app.peek("jobs-poison") == []
 
 
-def test_a_host_killed_with_a_thousand_messages_queued_completes_each_after_its_restart(tmp_path: Path) -> None:
+def test_a_host_killed_with_a_thousand_messages_queued_completes_each_after_its_restart(
+    tmp_path: Path,
+) -> None:
     app = App(tmp_path)
     code = """
         import time

@@ -65,7 +65,9 @@ def test_a_new_queue_function_takes_what_waits_for_it(tmp_path: Path) -> None:
     app = App(tmp_path)
     with RunningHost(app.root):
         app.send("jobs", "waiting")
-        app.add("work", "from ledger import note\ndef main(job: str) -> None:\n    note(job)\n", queue_trigger())
+        app.add(
+            "work", "from ledger import note\ndef main(job: str) -> None:\n    note(job)\n", queue_trigger()
+        )
         live("new queue function", lambda: app.ledger() == ["waiting"])
 
 
@@ -82,7 +84,11 @@ def test_two_changes_within_a_second_are_two(tmp_path: Path) -> None:
 def test_a_changed_module_that_functions_share_is_taken_in(tmp_path: Path) -> None:
     app = App(tmp_path)
     app.write("shared/words.py", "WORD = 'one'\n")
-    app.add("hello", "from shared.words import WORD\n\n" + answering("x").replace("'x'", "WORD"), http_trigger("hello"))
+    app.add(
+        "hello",
+        "from shared.words import WORD\n\n" + answering("x").replace("'x'", "WORD"),
+        http_trigger("hello"),
+    )
     with RunningHost(app.root) as host:
         assert request(host, "/api/hello") == (200, "one")
         app.write("shared/words.py", "WORD = 'two'\n")
@@ -109,7 +115,8 @@ def test_a_request_begun_before_a_change_is_answered_by_the_code_it_began_with(t
         caller.start()
         app.wait_for_lines(1, "in")
         app.write("hello/__init__.py", answering("new"))
-        live("changed code", lambda: request(host, "/api/hello") == (200, "new"))
+        host.wait_for("Reloaded")
+        assert request(host, "/api/hello") == (200, "new")
         assert answers == []
         app.write("gate", "")
         caller.join(DEADLINE)
@@ -134,7 +141,9 @@ def test_a_message_in_flight_completes_once_on_the_code_it_began_with(tmp_path: 
         before = workers(host)
         app.send("jobs", "one", "two")
         app.wait_for_lines(2, "in")
-        app.write("work/__init__.py", "from ledger import note\ndef main(job: str):\n    note('out', job, 'new')\n")
+        app.write(
+            "work/__init__.py", "from ledger import note\ndef main(job: str):\n    note('out', job, 'new')\n"
+        )
         host.wait_for("Reloaded")
         app.send("jobs", "three")
         assert app.wait_for_lines(1, "out") == ["three new"]
@@ -178,7 +187,16 @@ def test_no_request_fails_while_code_and_definitions_change_under_load(tmp_path:
             for text in "123456":
                 app.write("hello/__init__.py", answering(text))
                 if text in "246":
-                    app.write("hello/function.json", json.dumps({"bindings": [http_trigger("hello", methods=["get", "post"][: int(text) % 4 + 1])]}))
+                    app.write(
+                        "hello/function.json",
+                        json.dumps(
+                            {
+                                "bindings": [
+                                    http_trigger("hello", methods=["get", "post"][: int(text) % 4 + 1])
+                                ]
+                            }
+                        ),
+                    )
                 live(f"change {text}", lambda text=text: answers and answers[-1][1] == text)
         assert {status for status, _ in answers} == {200}
         # Once the new code has answered, the old one does not any more (but for what was on its way).
@@ -257,13 +275,48 @@ def test_policies_of_host_json_take_effect_and_for_the_rest_a_restart_is_asked_f
 
 
 def test_a_host_told_not_to_watch_leaves_changes_alone(tmp_path: Path) -> None:
-    app = App(tmp_path)
+    app = App(tmp_path / "app")
     app.add("hello", answering("one"), http_trigger("hello"))
-    with RunningHost(app.root, "--no-watch") as host:
+    with (
+        RunningHost(app.root, "--no-watch") as host,
+        RunningHost(app.root, "--store", tmp_path / "b") as other,
+    ):
+        before = workers(host)
         app.write("hello/__init__.py", answering("two"))
         app.add("new", answering("new"), http_trigger("new"))
-        before = workers(host)
-        # Anything that watched would have answered within this many requests.
-        until(lambda: request(host, "/api/new")[0] == 404, 1)
+        # By the time one that watches has both, the other would have had time enough.
+        until(lambda: request(other, "/api/new") == (200, "new"), LIVE)
+        until(lambda: request(other, "/api/hello") == (200, "two"), LIVE)
         assert request(host, "/api/hello") == (200, "one")
+        assert request(host, "/api/new")[0] == 404
         assert workers(host) == before
+
+
+def test_a_trigger_that_is_refused_leaves_the_last_good_function_in_service(tmp_path: Path) -> None:
+    app = App(tmp_path)
+    app.add("hello", answering("good"), http_trigger("hello"))
+    with RunningHost(app.root) as host:
+        # The code changes too, and must not be mixed with the old definition.
+        app.add(
+            "hello", "def main(other: str) -> str:\n    return 'bad'\n", http_trigger("a{b", name="other")
+        )
+        host.wait_for("last good version")
+        assert request(host, "/api/hello") == (200, "good")
+        assert "last good" in states(host)["hello"]
+        app.add("hello", answering("mended"), http_trigger("mended"))
+        live("mended function", lambda: request(host, "/api/mended") == (200, "mended"))
+
+
+def test_code_that_was_broken_from_the_start_is_in_error_until_it_is_mended(tmp_path: Path) -> None:
+    app = App(tmp_path)
+    app.add("hello", "import no_such_module\n", http_trigger("hello"))
+    app.add("work", "import no_such_module\n", queue_trigger())
+    app.send("jobs", "one")
+    with RunningHost(app.root) as host:
+        assert states(host) == {"hello": "in error", "work": "in error"}
+        assert request(host, "/api/hello")[0] == 500
+        app.write("hello/__init__.py", answering("good"))
+        live("mended code", lambda: request(host, "/api/hello") == (200, "good"))
+        app.write("work/__init__.py", "from ledger import note\ndef main(job: str):\n    note(job)\n")
+        live("mended queue function", lambda: app.ledger() == ["one"])
+        assert states(host) == {"hello": "listening", "work": "listening"}

@@ -75,7 +75,12 @@ def test_only_the_last_failures_are_kept_and_none_is_long() -> None:
 
 def test_the_body_stays_byte_for_byte_and_never_expires() -> None:
     poison = poison_message(_message(), make_outcome(Status.FAILED, ERROR), "Work", "orders-poison", NOW)
-    assert (poison.queue, poison.body, poison.ttl, poison.visible_at) == ("orders-poison", b"\xff", None, None)
+    assert (poison.queue, poison.body, poison.ttl, poison.visible_at) == (
+        "orders-poison",
+        b"\xff",
+        None,
+        None,
+    )
 
 
 def test_the_reason_names_the_error_the_function_and_all_runs() -> None:

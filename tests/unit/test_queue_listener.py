@@ -149,7 +149,9 @@ async def test_everything_that_comes_is_run_once_and_is_gone(bench: Bench) -> No
     await bench.send(50)
     await bench.listen()
     await settle_down()
-    assert sorted(int(bytes(event.body)) for event in bench.events if isinstance(event.body, bytes)) == [*range(50)]
+    assert sorted(int(bytes(event.body)) for event in bench.events if isinstance(event.body, bytes)) == [
+        *range(50)
+    ]
     assert await bench.held() == (0, 0, 0)
 
 
@@ -214,7 +216,11 @@ async def test_a_message_that_fails_for_the_last_time_goes_to_poison_with_its_re
     assert poison.properties["traceparent"] == "t"
     assert "failures" not in poison.properties
     reason = poison.properties["poison"]
-    assert (reason["error"], reason["message"], reason["traceback"]) == ("ValueError", "bad order", "Traceback: …")
+    assert (reason["error"], reason["message"], reason["traceback"]) == (
+        "ValueError",
+        "bad order",
+        "Traceback: …",
+    )
     assert (reason["queue"], reason["function"], reason["dequeueCount"]) == ("orders", "Work", 3)
     assert (reason["attempts"], reason["runs"]) == (6, ["run-1"] * 3)
     assert reason["firstReceived"] and reason["givenUp"] and reason["messageId"]

@@ -1,0 +1,100 @@
+"""A child process seen from the event loop: what it writes, line by line, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import subprocess
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import cast
+
+#: A line without an end is passed on when it has grown to this many bytes.
+_LONGEST_LINE = 64 * 1024
+
+OnLine = Callable[[str], None]
+
+
+class ChildProcess(asyncio.SubprocessProtocol):
+    """A started process. Its standard input is a pipe that is never written to and ends with this process.
+
+    Not `asyncio.create_subprocess_exec`: waiting there lasts until the pipes are closed as well, and a
+    grandchild may hold them open for ever.
+    """
+
+    def __init__(self, on_line: OnLine) -> None:
+        loop = asyncio.get_running_loop()
+        self._on_line = on_line
+        self._rest = b""
+        self._transport: asyncio.SubprocessTransport | None = None
+        self.pid = 0
+        #: The last lines that it wrote.
+        self.last_lines: deque[str] = deque(maxlen=20)
+        #: Done with the exit code (negative: the signal) once the process is gone.
+        self.exited: asyncio.Future[int] = loop.create_future()
+        #: Done once nothing more can be written, by the process or by those it started.
+        self.silent: asyncio.Future[None] = loop.create_future()
+
+    @classmethod
+    async def start(
+        cls,
+        command: Sequence[str],
+        on_line: OnLine,
+        *,
+        environment: Mapping[str, str],
+        folder: Path,
+        inherited: int,
+    ) -> ChildProcess:
+        """Start a process that inherits one file descriptor. Raises `OSError`."""
+        _, child = await asyncio.get_running_loop().subprocess_exec(
+            lambda: cls(on_line),
+            *command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            cwd=folder,
+            pass_fds=(inherited,),
+        )
+        return child
+
+    def kill(self) -> None:
+        """End the process now, without waiting."""
+        if self._transport and not self.exited.done():
+            with contextlib.suppress(ProcessLookupError):
+                self._transport.kill()
+
+    def close(self) -> None:
+        """Read no more of its output; ends it if it still runs."""
+        if self._transport:
+            self._transport.close()
+
+    # -- asyncio.SubprocessProtocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.SubprocessTransport, transport)
+        self.pid = self._transport.get_pid() or 0
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        if len(self._rest) > _LONGEST_LINE:
+            lines.append(self._rest)
+            self._rest = b""
+        for line in lines:
+            self._tell(line)
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
+        if fd == 1 and not self.silent.done():
+            if self._rest:
+                self._tell(self._rest)
+            self.silent.set_result(None)
+
+    def process_exited(self) -> None:
+        if self._transport and not self.exited.done():
+            self.exited.set_result(self._transport.get_returncode() or 0)
+
+    def _tell(self, line: bytes) -> None:
+        text = line.decode("utf-8", "replace")
+        self.last_lines.append(text)
+        self._on_line(text)

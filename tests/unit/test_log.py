@@ -1,0 +1,131 @@
+"""What the host says, to people and to machines."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import threading
+from typing import Any
+
+import pytest
+from fakes import ManualClock
+
+from funchost.host import log as log_module
+from funchost.host.log import Log, LogHandler
+
+
+def _said(form: str, level: str, text: str, least: str = "debug", **more: Any) -> str:
+    stream = io.StringIO()
+    log = Log(stream, form, least, clock=ManualClock())
+    log.say(level, text, **more)
+    log.close()
+    return stream.getvalue()
+
+
+def test_a_plain_line_names_the_function_and_the_run() -> None:
+    line = _said("plain", "info", "hello", function="Work", invocation="0123456789ab")
+    assert line.endswith(" [Work 01234567] hello\n")
+    assert "\x1b" not in line
+
+
+def test_a_line_of_the_host_names_no_function() -> None:
+    assert "[" not in _said("plain", "info", "hello")
+
+
+@pytest.mark.parametrize(
+    ("level", "mark"), [("info", ""), ("debug", ""), ("warning", "WARNING "), ("error", "ERROR ")]
+)
+def test_what_is_wrong_is_marked_also_without_colours(level: str, mark: str) -> None:
+    assert _said("plain", level, "hello").endswith(f" {mark}hello\n")
+
+
+def test_a_pretty_line_has_colours_and_ends_them() -> None:
+    line = _said("pretty", "error", "hello")
+    assert "\x1b[31m" in line
+    assert line.endswith("\x1b[0m\n")
+
+
+def test_a_text_of_several_lines_is_indented() -> None:
+    assert _said("plain", "info", "one\ntwo\n").endswith(" one\n    two\n")
+
+
+def test_a_json_line_has_all_there_is_and_nothing_empty() -> None:
+    text = _said("json", "error", "one\ntwo\n", function="Work", invocation="i", logger="app", stream=None)
+    assert text.count("\n") == 1
+    assert json.loads(text) == {
+        "time": "2026-03-01T12:00:00Z",
+        "level": "error",
+        "message": "one\ntwo",
+        "function": "Work",
+        "invocation": "i",
+        "logger": "app",
+    }
+
+
+def test_less_than_the_least_level_is_not_shown() -> None:
+    assert _said("plain", "info", "hello", "warning") == ""
+    assert _said("plain", "warning", "hello", "warning") != ""
+
+
+def test_a_level_nobody_knows_counts_as_information() -> None:
+    assert "hello" in _said("plain", "trace", "hello", "info")
+    assert _said("plain", "trace", "hello", "warning") == ""
+
+
+@pytest.mark.parametrize("form", ["plain", "json"])
+def test_half_a_surrogate_pair_takes_no_other_line_with_it(form: str) -> None:
+    raw = io.BytesIO()
+    log = Log(io.TextIOWrapper(raw, "utf-8", write_through=True), form)
+    log.say("info", "before")
+    log.say("info", "broken \udcff name")
+    log.say("info", "after")
+    log.close()
+    text = raw.getvalue().decode()
+    assert "before" in text and "broken" in text and "after" in text
+
+
+def test_a_terminal_that_is_gone_stops_nothing() -> None:
+    class Gone(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    log = Log(Gone(), "plain")
+    log.say("info", "hello")
+    log.close()
+
+
+def test_lines_that_come_faster_than_they_are_taken_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_module, "_MOST_WAITING", 10)
+    writing, go_on = threading.Event(), threading.Event()
+
+    class Slow(io.StringIO):
+        def write(self, text: str) -> int:
+            writing.set()
+            go_on.wait(5)
+            return super().write(text)
+
+    stream = Slow()
+    log = Log(stream, "plain")
+    log.say("info", "first")
+    assert writing.wait(5)
+    for number in range(50):
+        log.say("info", f"line {number}")
+    go_on.set()
+    log.close()
+    text = stream.getvalue()
+    assert "line 0\n" in text and "line 49\n" not in text
+    assert "(39 lines were dropped" in text
+
+
+@pytest.mark.parametrize(
+    ("number", "level"), [(5, "debug"), (10, "debug"), (20, "info"), (35, "warning"), (50, "critical")]
+)
+def test_what_the_hosts_modules_log_comes_out_too(number: int, level: str) -> None:
+    stream = io.StringIO()
+    log = Log(stream, "json", "debug")
+    handler = LogHandler(log)
+    handler.emit(logging.LogRecord("funchost.triggers", number, __file__, 1, "%d queued", (3,), None))
+    log.close()
+    line = json.loads(stream.getvalue())
+    assert (line["level"], line["message"], line["logger"]) == (level, "3 queued", "funchost.triggers")

@@ -1,0 +1,114 @@
+"""Which trigger type is which class."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint
+from types import ModuleType
+
+import msgspec
+import pytest
+from fakes import make_function, memory_resources
+
+from funchost.bindings.errors import ConfigurationError
+from funchost.triggers import registry
+from funchost.triggers.base import Trigger
+from funchost.triggers.fields import ManualTriggerFields
+from funchost.triggers.manual import ManualTrigger
+from funchost.triggers.registry import TRIGGER_TYPES, trigger_class
+
+
+class MqttFields(msgspec.Struct):
+    topic: str
+
+
+class MqttTrigger(Trigger):
+    type = "mqttTrigger"
+    Fields = MqttFields
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[EntryPoint]]:
+    """Entry points that other packages are taken to have brought."""
+    module = ModuleType("other_package")
+    module.MqttTrigger = MqttTrigger  # type: ignore[attr-defined]
+    module.NoTrigger = object  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "other_package", module)
+    entries: list[EntryPoint] = []
+    monkeypatch.setattr(
+        importlib.metadata, "entry_points", lambda group: [e for e in entries if e.group == group]
+    )
+    registry._third_party.cache_clear()
+    yield entries
+    registry._third_party.cache_clear()
+
+
+def _entry(name: str, value: str) -> EntryPoint:
+    return EntryPoint(name, value, "funchost.triggers")
+
+
+@pytest.mark.parametrize(
+    "type_", ["httpTrigger", "queueTrigger", "blobTrigger", "fileTrigger", "timerTrigger"]
+)
+def test_a_built_in_type_is_its_class_and_has_its_fields(type_: str) -> None:
+    found = trigger_class(type_)
+    assert found.type == type_
+    assert found.Fields is TRIGGER_TYPES[type_]
+
+
+def test_another_package_brings_a_type(installed: list[EntryPoint]) -> None:
+    installed.append(_entry("mqttTrigger", "other_package:MqttTrigger"))
+    assert trigger_class("mqttTrigger") is MqttTrigger
+    assert TRIGGER_TYPES["mqttTrigger"] is MqttFields
+    assert {"queueTrigger", "mqttTrigger"} <= set(TRIGGER_TYPES)
+    assert "amqpTrigger" not in TRIGGER_TYPES
+
+
+def test_an_unknown_type_names_the_nearest(installed: list[EntryPoint]) -> None:
+    with pytest.raises(ConfigurationError, match="Did you mean 'queueTrigger'") as raised:
+        trigger_class("queueTriger")
+    assert raised.value.key == "type"
+
+
+def test_an_unknown_type_that_is_near_to_none_names_all(installed: list[EntryPoint]) -> None:
+    installed.append(_entry("mqttTrigger", "other_package:MqttTrigger"))
+    with pytest.raises(ConfigurationError, match=r"httpTrigger.*mqttTrigger"):
+        trigger_class("zzz")
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [("nowhere:Thing", "cannot be imported"), ("other_package:NoTrigger", "no subclass of Trigger")],
+)
+def test_a_package_that_brings_nothing_usable_is_named(
+    installed: list[EntryPoint], value: str, reason: str
+) -> None:
+    installed.append(_entry("mqttTrigger", value))
+    with pytest.raises(ConfigurationError, match=reason) as raised:
+        trigger_class("mqttTrigger")
+    assert value in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["mqttTrigger", "queueTrigger"])
+def test_two_of_one_type_are_refused(installed: list[EntryPoint], name: str) -> None:
+    installed += [_entry("mqttTrigger", "other_package:MqttTrigger"), _entry(name, "another:Trigger")]
+    with pytest.raises(ConfigurationError, match=f"'{name}'.*another:Trigger"):
+        trigger_class("nearTrigger")
+
+
+async def test_a_manual_trigger_runs_by_hand_only() -> None:
+    trigger = ManualTrigger(make_function("manualTrigger"), ManualTriggerFields(), memory_resources())
+
+    async def never(event: object) -> object:
+        raise AssertionError("it listens for nothing")
+
+    listener = trigger.listener(never)  # type: ignore[arg-type]
+    await listener.start()
+    assert listener.state == "ready"
+    await listener.stop()
+    assert trigger.describe() == "funchost run Work"
+    event = trigger.manual_event(b"data")
+    assert (event.kind, event.body) == ("manual", b"data")
+    assert trigger.manual_event(None).body == b""
