@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import http.client
 import json
-import os
+import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -16,6 +16,7 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any, TypeVar
 
+import pytest
 from e2e.running import DEADLINE, RunningHost
 
 from funchost.bindings.embedded_queue import EmbeddedQueues
@@ -180,13 +181,20 @@ def is_running(pid: int) -> bool:
 
 
 @contextlib.contextmanager
-def as_another_user() -> Iterator[None]:
-    """Have the processes that are started in this block obey file modes, as root's do not."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(65534)
+def disk(folder: Path, megabytes: int) -> Iterator[None]:
+    """A disk of that size in the place of a folder; skips the test where we may not mount one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if mount("-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)):
+        pytest.skip("a disk of its own can only be mounted by root")
     try:
         yield
     finally:
-        os.seteuid(0)
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def mount(*arguments: str) -> int:
+    """The exit code of the mount command."""
+    try:
+        return subprocess.run(["mount", *arguments], capture_output=True, check=False).returncode
+    except FileNotFoundError:
+        return 127

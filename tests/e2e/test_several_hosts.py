@@ -150,8 +150,12 @@ def test_a_scope_guards_each_of_its_values_for_itself(tmp_path: Path) -> None:
 def test_files_and_blobs_run_once_on_two_hosts(tmp_path: Path) -> None:
     app = App(tmp_path)
     code = "from ledger import note\ndef main(job: bytes, context) -> None:\n    note('{}', job.decode())\n"
-    app.add("files", code.format("file"), {"type": "fileTrigger", "name": "job", "path": "incoming/{name}.txt"})
-    app.add("blobs", code.format("blob"), {"type": "blobTrigger", "name": "job", "path": "incoming/{name}.txt"})
+    app.add(
+        "files", code.format("file"), {"type": "fileTrigger", "name": "job", "path": "incoming/{name}.txt"}
+    )
+    app.add(
+        "blobs", code.format("blob"), {"type": "blobTrigger", "name": "job", "path": "incoming/{name}.txt"}
+    )
     folder, blobs = app.root / "incoming", app.store / "blobs" / "incoming"
     with RunningHost(app.root), RunningHost(app.root):
         folder.mkdir(exist_ok=True)

@@ -14,7 +14,8 @@ from fakes import ManualClock, make_function, memory_resources
 from funchost.bindings.errors import StoreError
 from funchost.bindings.memory_blobs import MemoryBlobs
 from funchost.bindings.memory_queues import MemoryQueues
-from funchost.host.executor import MOST_DEATHS, Executor, Observer
+from funchost.host.attempts import MOST_DEATHS
+from funchost.host.executor import Executor, Observer
 from funchost.host.pool import Pool
 from funchost.host.worker_process import Call, InvocationTimeout, Result, WorkerLost
 from funchost.triggers.base import Deliver, ErrorInfo, Outcome, Status, TriggerEvent
@@ -85,7 +86,7 @@ class Noted(Observer):
     def ended(self, outcome: Outcome) -> None:
         self.told.append((f"ended {outcome.status.value}", outcome.invocation_id))
 
-    def retrying(self, outcome_error: ErrorInfo, function: str, invocation_id: str, delay: float) -> None:
+    def retrying(self, error: ErrorInfo, function: str, invocation_id: str, delay: float) -> None:
         self.told.append(("retrying", invocation_id))
         self.on_retry()
 
