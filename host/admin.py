@@ -87,7 +87,7 @@ class Admin:
 
     async def _run(self, request: BaseRequest, status: FunctionStatus) -> Answer:
         served = self._host.functions.get(status.name)
-        if served is None:
+        if served is None or not self._host.pool.serves(status.name):
             return 409, {"error": f"The function '{status.name}' is in error: {' '.join(status.errors)}"}
         data, problem = await _input(request)
         if problem:

@@ -15,10 +15,8 @@ import click
 from ..bindings.errors import ConfigurationError, FunchostError
 from ..bindings.time_span import parse_duration
 from .cli_output import talk
+from .runtime import STORE_FOLDER
 from .vocabulary import nearest
-
-#: Beside the app, unless `--store` says otherwise.
-STORE_FOLDER = ".funchost"
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

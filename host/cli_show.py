@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 FUNCTION_COLUMNS = ("FUNCTION", "TRIGGER", "WHERE", "STATE")
 
-#: The scope in which timers keep their status.
-_TIMER_SCOPE = "timer"
 
 _PREVIEWED = 5
 
@@ -156,11 +154,12 @@ async def _timers(app: App) -> list[Timer]:
 
 
 async def _timer(trigger: TimerTrigger, state: StateStore) -> Timer:
+    from ..triggers.timer_listener import TIMER_SCOPE
     from ..triggers.timer_status import TimerStatus, resume
 
     name, schedule = trigger.function.name, trigger.schedule
     now = trigger.resources.clock.now()
-    stored = TimerStatus.from_json(await state.get(_TIMER_SCOPE, name))
+    stored = TimerStatus.from_json(await state.get(TIMER_SCOPE, name))
     status, is_past_due = resume(schedule, stored, now)
     return Timer(
         name=name,

@@ -31,9 +31,9 @@ from .observers import LogObserver
 from .pool import Pool
 from .reload import CodeWatch
 from .restart import settled_at_start, waiting_for_restart
-from .runtime import Runtime, RuntimeFile
+from .runtime import STORE_FOLDER, Runtime, RuntimeFile
 from .settings import Settings, whole_number
-from .storage import DEFAULT_FOLDER, EmbeddedStorage
+from .storage import EmbeddedStorage
 from .worker_process import WorkerSettings, default_python
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Host:
     def __init__(self, options: HostOptions, log: Log, *, clock: Clock | None = None) -> None:
         self.options = options
         self.root = options.root.resolve()
-        self.store_folder = (options.store or self.root / DEFAULT_FOLDER).resolve()
+        self.store_folder = (options.store or self.root / STORE_FOLDER).resolve()
         self.pid = os.getpid()
         self.owner = ""
         self.url = ""
@@ -195,8 +195,7 @@ class Host:
             return
         port = await self._http.start(self.address, self.wanted_port)
         self.front = self._http
-        shown = "localhost" if self.address in ("127.0.0.1", "0.0.0.0", "::", "::1") else self.address
-        self.url = f"http://{shown}:{port}"
+        self.url = f"http://{_shown(self.address)}:{port}"
 
     def _arrange(self, discovery: Discovery, errors: Mapping[str, ErrorInfo]) -> list[Problem]:
         """Have the functions served; returns further problems that this brings."""
@@ -419,6 +418,13 @@ def _load_problem(name: str, error: ErrorInfo) -> Problem:
         fix="Mend the code; it is read again as soon as it changes.",
         function=name,
     )
+
+
+def _shown(address: str) -> str:
+    """An address as it stands in a URL that can be opened on this machine."""
+    if address in ("127.0.0.1", "0.0.0.0", "::", "::1"):
+        return "localhost"
+    return f"[{address}]" if ":" in address else address
 
 
 def is_loopback(address: str) -> bool:

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import msgspec
 
+#: The store is beside the app, unless `--store` says otherwise.
+STORE_FOLDER = ".funchost"
+
 RUNTIME_FILE = "runtime.json"
 
 

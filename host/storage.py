@@ -14,9 +14,6 @@ from ..bindings.presence import Presence
 from ..bindings.store import Store
 from ..triggers.locks import Locks
 
-#: Beside the app, unless `--store` says otherwise.
-DEFAULT_FOLDER = ".funchost"
-
 
 class EmbeddedStorage:
     """Everything on one embedded store. Open it in the event loop; `close` gives back what this host held."""

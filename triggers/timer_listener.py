@@ -12,7 +12,8 @@ from .fields import TimerTriggerFields
 from .schedule import Schedule
 from .timer_status import TimerStatus, resume
 
-_SCOPE = "timer"
+#: Where the status of timers is kept.
+TIMER_SCOPE = "timer"
 
 #: The most runs that ``misfire: all`` makes up for at one start.
 _MOST_MISSED = 1000
@@ -86,7 +87,7 @@ class TimerListener:
         if not self._monitored:
             self._status, owed = TimerStatus.fresh(self._schedule, now), False
         else:
-            stored = TimerStatus.from_json(await self._resources.state.get(_SCOPE, self._function))
+            stored = TimerStatus.from_json(await self._resources.state.get(TIMER_SCOPE, self._function))
             self._status, owed = resume(self._schedule, stored, now)
             if self._status != stored:
                 await self._save(self._status)
@@ -166,7 +167,7 @@ class TimerListener:
         if not self._monitored:
             return
         try:
-            await self._resources.state.put(_SCOPE, self._function, status.to_json(self._schedule.zone))
+            await self._resources.state.put(TIMER_SCOPE, self._function, status.to_json(self._schedule.zone))
         except Exception as error:
             self._report(f"its status could not be stored, so a restart may repeat a run: {error}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import re
@@ -175,13 +176,12 @@ def test_a_body_over_the_limit_is_refused_announced_or_not(tmp_path: Path) -> No
             connection.putheader("Transfer-Encoding", "chunked")
             connection.endheaders()
             chunk = b"100000\r\n" + b"x" * 0x100000 + b"\r\n"
-            try:
+            # It may be refused before all of it was sent.
+            with contextlib.suppress(ConnectionResetError, BrokenPipeError):
                 for _ in range(120):
                     connection.send(chunk)
-            except OSError:
-                pass  # refused before all of it was sent
-            else:
-                pytest.fail("a hundred and twenty megabytes were taken without a word")
+                connection.send(b"0\r\n\r\n")
+                assert connection.getresponse().status == 413
         assert request(host, "/api/fine", b"x" * 1000) == (200, "1000")
 
 
@@ -232,7 +232,7 @@ def test_blob_names_from_messages_do_not_leave_their_container(tmp_path: Path) -
     inside = container.relative_to(tmp_path)
     assert all(path.is_relative_to(inside) for path in written), written
     assert inside / "fine" in written
-    assert all("results" in why["message"] for why in reasons), reasons
+    assert all("container" in why["message"] for why in reasons), reasons
 
 
 def test_a_corrupt_store_is_told_and_left_alone(tmp_path: Path) -> None:
@@ -271,7 +271,7 @@ def test_a_store_that_another_process_locks_for_a_while_loses_nothing(tmp_path: 
         with closing(sqlite3.connect(app.store / "store.db", isolation_level=None)) as browser:
             browser.execute("BEGIN IMMEDIATE")
             browser.execute(
-                "INSERT INTO messages (queue, message_id, body, inserted_at, visible_at) VALUES ('jobs', 'x', 'd', 0, 0)"
+                "INSERT INTO messages (queue, message_id, body, inserted_at, visible_at) VALUES ('jobs', 'x', x'64', 0, 0)"
             )
             for _ in range(50):
                 assert request(host, "/api/fine") == (200, "fine")
@@ -297,10 +297,9 @@ def test_a_full_disk_loses_nothing_and_work_goes_on_once_there_is_room(tmp_path:
     )
     with disk(app.store, 8), RunningHost(app.root) as host:
         ballast = app.store / "ballast"
-        with ballast.open("wb") as file, pytest.raises(OSError, match="space"):
+        with ballast.open("wb", buffering=0) as file, pytest.raises(OSError, match="space"):
             while True:
                 file.write(b"\0" * 4096)
-                file.flush()
         status, body = request(host, "/api/send", b"0123456789")
         assert status == 500
         assert "Traceback" not in body
