@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import subprocess
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import cast
@@ -29,8 +28,6 @@ class ChildProcess(asyncio.SubprocessProtocol):
         self._rest = b""
         self._transport: asyncio.SubprocessTransport | None = None
         self.pid = 0
-        #: The last lines that it wrote.
-        self.last_lines: deque[str] = deque(maxlen=20)
         #: Done with the exit code (negative: the signal) once the process is gone.
         self.exited: asyncio.Future[int] = loop.create_future()
         #: Done once nothing more can be written, by the process or by those it started.
@@ -95,6 +92,4 @@ class ChildProcess(asyncio.SubprocessProtocol):
             self.exited.set_result(self._transport.get_returncode() or 0)
 
     def _tell(self, line: bytes) -> None:
-        text = line.decode("utf-8", "replace")
-        self.last_lines.append(text)
-        self._on_line(text)
+        self._on_line(line.decode("utf-8", "replace"))

@@ -72,13 +72,17 @@ def emit_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, err: bo
     from rich.text import Text
 
     stream = sys.stderr if err else sys.stdout
-    width = None if stream.isatty() else 1000
+    on_terminal = stream.isatty()
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    Console(file=stream, width=width, soft_wrap=False, highlight=False).print(table)
+    console = Console(file=stream, width=None if on_terminal else 1000, highlight=False)
+    with console.capture() as drawn:
+        console.print(table)
+    # Cells are filled up with blanks, the last ones of a line for nothing.
+    click.echo("\n".join(line.rstrip() for line in drawn.get().splitlines()), file=stream)
 
 
 def show_problems(problems: Iterable[Problem]) -> None:

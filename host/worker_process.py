@@ -94,6 +94,7 @@ class WorkerProcess:
         self._settings = settings
         self._on_log = on_log
         self._child: ChildProcess | None = None
+        self._burial: asyncio.Task[None] | None = None
         self._next_id = 0
         self._deadlines = Deadlines(self._over_time)
         self._running: dict[int, _Running] = {}
@@ -103,6 +104,8 @@ class WorkerProcess:
         self._ready: asyncio.Future[None] = self._loop.create_future()
         self._idle = asyncio.Event()
         self._idle.set()
+        #: The last line of its plain output before it was ready, or after that the interpreter's own last word.
+        self._last_word = ""
         self._stopping = False
         self._killed = False
         #: Whether the worker can take invocations.
@@ -139,20 +142,21 @@ class WorkerProcess:
     async def _launch(self) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
+            self._channel = await Channel.open(ours, self._receive)
             try:
                 self._child = await self._start_child(theirs.fileno())
             except OSError as error:
-                ours.close()
                 raise WorkerStartError(
                     f"The interpreter {self._settings.python} cannot be started ({error.strerror}). "
                     "Choose another with --python."
                 ) from error
-            except BaseException:
-                ours.close()
-                raise
+            finally:
+                if self._child is None:
+                    self._channel.close()
         self.pid = self._child.pid
-        self._channel = await Channel.open(ours, self._receive)
         self._burial = self._loop.create_task(self._bury(self._child))
+        if self._killed:
+            self._child.kill()
         self._channel.send(
             {
                 "type": "init",
@@ -208,7 +212,7 @@ class WorkerProcess:
     async def stop(self) -> None:
         """End the process now; invocations in flight are interrupted. Returns when it is gone."""
         self.kill(stopping=True)
-        if self._child:
+        if self._burial:
             await asyncio.wait({self._burial})
 
     def kill(self, *, stopping: bool = False) -> None:
@@ -285,6 +289,7 @@ class WorkerProcess:
             handler(header, body)
 
     def _on_ready(self, _: dict[str, Any], __: bytes) -> None:
+        self._last_word = ""
         if not self._ready.done():
             self._ready.set_result(None)
 
@@ -351,6 +356,8 @@ class WorkerProcess:
 
     def _on_line(self, line: str) -> None:
         """What native code, child processes and a crashing interpreter write."""
+        if not self._ready.done() or line.startswith("Fatal Python error"):
+            self._last_word = line
         self._on_log({"level": "info", "stream": "output", "pid": self.pid}, line)
 
     # -- the end
@@ -368,7 +375,7 @@ class WorkerProcess:
         await asyncio.wait({self._channel.lost, child.silent}, timeout=_LAST_WORDS)
         child.close()
         self._channel.close()
-        reason = self._reason(code, child)
+        reason = self._reason(code)
         for stream in self._downloads.values():
             stream.feed(b"", end=True, error=reason)
         guilty = self._guilty()
@@ -396,15 +403,11 @@ class WorkerProcess:
             return set(self._dying)
         return set(self._running) if self.in_flight == 1 else set()
 
-    def _reason(self, code: int, child: ChildProcess) -> str:
+    def _reason(self, code: int) -> str:
         if self._channel.offence:
             return f"the worker process did not keep to the protocol ({self._channel.offence})"
         how = _describe_exit(code)
-        last = list(child.last_lines)
-        fatal = next((line for line in last if line.startswith("Fatal Python error")), None)
-        if fatal is None and not self._ready.done() and last:
-            fatal = last[-1]
-        return f"{how} ({fatal})" if fatal else how
+        return f"{how} ({self._last_word})" if self._last_word else how
 
 
 def _describe_exit(code: int) -> str:

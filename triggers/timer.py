@@ -35,9 +35,7 @@ class TimerTrigger(Trigger):
         return ListenerLease(inner, f"{name}.Listener", self.resources)
 
     def describe(self) -> str:
-        following = self.preview(self.resources.clock.now(), 1)
-        when = f"next run {following[0]:%Y-%m-%d %H:%M:%S %Z}" if following else "its time is past"
-        return f"{self.fields.schedule or self.fields.runAt}, {when}"
+        return f"{self.fields.schedule or self.fields.runAt} ({self.schedule.zone})"
 
     def preview(self, now: datetime, count: int = 5) -> list[datetime]:
         """The runs after `now` that the schedule alone says, in its zone."""

@@ -79,7 +79,7 @@ class TimerListener:
             return "stopped"
         if self._status.next is None:
             return "finished: its time is past"
-        return f"listening, next run {self._status.next.astimezone(self._schedule.zone).isoformat(' ')}"
+        return f"listening, next run {self._status.next.astimezone(self._schedule.zone):%Y-%m-%d %H:%M:%S %Z}"
 
     async def _resume(self) -> bool:
         """Take up the stored status; whether a run is owed from before."""
@@ -91,9 +91,9 @@ class TimerListener:
             self._status, owed = resume(self._schedule, stored, now)
             if self._status != stored:
                 await self._save(self._status)
-        if _log.isEnabledFor(logging.INFO):
+        if _log.isEnabledFor(logging.DEBUG):
             following = [moment.isoformat() for moment in self._schedule.upcoming(now, 5)]
-            _log.info("Timer %s: next runs %s", self._function, ", ".join(following) or "none")
+            _log.debug("Timer %s: next runs %s", self._function, ", ".join(following) or "none")
         return owed
 
     async def _run(self, owed: bool) -> None:

@@ -77,14 +77,15 @@ async def test_a_worker_may_be_stopped_before_it_was_started(app: App) -> None:
     await within(WorkerProcess(app.settings(), app.on_log).stop())
 
 
-async def test_a_worker_may_be_stopped_while_it_starts(app: App) -> None:
+@pytest.mark.parametrize("delay", [0, 0.001, 0.003, 0.01])
+async def test_a_worker_may_be_stopped_while_it_starts(app: App, delay: float) -> None:
     worker = WorkerProcess(app.settings(), app.on_log)
     starting = asyncio.create_task(worker.start())
-    while not worker.pid:
-        await asyncio.sleep(0)
+    await asyncio.sleep(delay)
     await within(worker.stop())
     with pytest.raises(WorkerStartError):
         await within(starting)
+    assert not worker.alive
 
 
 async def test_why_a_function_does_not_load_is_told_and_others_load(app: App) -> None:
@@ -734,7 +735,7 @@ FORK = """
 
 
 async def test_a_fork_that_outlives_the_worker_keeps_nobody_waiting(app: App) -> None:
-    code = FORK.format(deed="time.sleep(30); os._exit(0)", then="print(child); os.kill(os.getpid(), 9)")
+    code = FORK.format(deed="time.sleep(30); os._exit(0)", then=r"os.write(1, b'%d\n' % child); os.kill(os.getpid(), 9)")
     worker = await app.worker(app.function("fork", code, on="httpTrigger"))
     began = time.monotonic()
     with pytest.raises(WorkerLost, match="SIGKILL"):
