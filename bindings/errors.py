@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 class FunchostError(Exception):
     """Something that funchost itself found wrong."""
@@ -25,6 +27,11 @@ class StoreError(FunchostError):
 
 class StoreInUseError(StoreError):
     """Another process keeps the embedded store locked."""
+
+    def __init__(self, message: str, path: Path) -> None:
+        super().__init__(message)
+        #: The file that is locked.
+        self.path = path
 
 
 class QueueMissing(FunchostError):

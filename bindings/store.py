@@ -260,7 +260,8 @@ def _explained(error: sqlite3.Error, path: Path) -> StoreError:
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return StoreInUseError(
             f"The store {path} stayed locked by another process for {BUSY_TIMEOUT:.0f} s. "
-            "End whatever holds it (a database browser, a backup) and try again."
+            "End whatever holds it (a database browser, a backup) and try again.",
+            path,
         )
     if code == sqlite3.SQLITE_FULL:
         return StoreError(f"The disk that holds {path} is full. Make room; nothing was lost.")

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ..bindings.errors import FunchostError
+from ..bindings.errors import FunchostError, StoreInUseError
 from .cli_options import Group
 from .cli_output import Exit, fail
 
@@ -68,6 +68,11 @@ def main() -> int:
     except BrokenPipeError:
         # Whoever read our output has seen enough.
         return Exit.OK
+    except StoreInUseError as error:
+        from .holders import holders_of_file
+
+        holders = holders_of_file(error.path)
+        fail(f"{error} It is open in: {', '.join(holders)}." if holders else error, Exit.IN_USE)
     except (FunchostError, TimeoutError) as error:
         fail(error)
     except OSError as error:

@@ -89,11 +89,11 @@ async def _open(host: Host, log: Log) -> None:
         await host.open()
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            from .port_holder import holder_of
+            from .holders import holder_of_port
 
             port = host.wanted_port
             fail(
-                f"Port {port} is in use{holder_of(port)}. End that process, or choose another port with --port.",
+                f"Port {port} is in use{holder_of_port(port)}. End that process, or choose another port with --port.",
                 Exit.IN_USE,
             )
         raise ConfigurationError(f"The host cannot listen at {host.address}: {error.strerror}.") from error

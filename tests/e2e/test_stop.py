@@ -81,9 +81,8 @@ def test_what_runs_finishes_within_the_drain_time(tmp_path: Path) -> None:
         app.wait_for_lines(1, "start")
         app.wait_for_lines(1, "asked")
         host.signal(signal.SIGTERM)
-        host.wait_for("Stopping")
-        app.send("jobs", "too late")
         until(lambda: refuses(host), 5)
+        app.send("jobs", "too late")
         app.write("gate", "")
         began = time.monotonic()
         assert host.wait() == 0
@@ -123,12 +122,7 @@ def test_what_runs_past_the_drain_time_goes_back_without_using_an_attempt(tmp_pa
     with RunningHost(app.root) as second:
         app.wait_until_empty("jobs")
         assert "given back" not in second.log
-    assert app.ledger("start") == ["one 1", "two 1"] * 2 or sorted(app.ledger("start")) == [
-        "one 1",
-        "one 1",
-        "two 1",
-        "two 1",
-    ]
+    assert sorted(app.ledger("start")) == ["one 1", "one 1", "two 1", "two 1"]
     assert app.peek("jobs-poison") == []
 
 

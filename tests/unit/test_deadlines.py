@@ -51,7 +51,7 @@ class HandLoop:
 class World:
     def __init__(self, loop: HandLoop, monkeypatch: pytest.MonkeyPatch) -> None:
         self.loop = loop
-        self.expired: list[tuple[int, float]] = []
+        self.expired: list[tuple[int, object]] = []
         with monkeypatch.context() as patch:
             patch.setattr(asyncio, "get_running_loop", lambda: loop)
             self.deadlines = Deadlines(lambda number: self.expired.append((number, loop.now)))

@@ -203,7 +203,8 @@ async def test_giving_up_a_stream_that_was_never_read(ended: bool, credit: list[
 
 
 async def incoming(consumed: list[int] | None = None) -> IncomingStream:
-    return IncomingStream(asyncio.get_running_loop(), [].append if consumed is None else consumed.append)
+    told = [] if consumed is None else consumed
+    return IncomingStream(asyncio.get_running_loop(), told.append)
 
 
 async def test_a_task_reads_what_comes_and_gives_credit() -> None:
