@@ -7,7 +7,6 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, tzinfo
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -86,6 +85,8 @@ def timers(app: App, as_json: bool) -> None:
 @json_option
 def show_version(as_json: bool) -> None:
     """Show the versions of funchost and what it stands on."""
+    from importlib.metadata import version  # 20 ms of import that `start` shall not pay
+
     versions = {
         "funchost": version("funchost"),
         "python": platform.python_version(),
