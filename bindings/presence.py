@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -48,6 +48,7 @@ class Presence:
         self._report = report
         self._lock = _lock_file(store.folder, owner)
         self._task: asyncio.Task[None] | None = None
+        self._is_cut_off = False
 
     async def start(self) -> None:
         """Show this host, and give back at once what hosts held that died before."""
@@ -64,7 +65,8 @@ class Presence:
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
         self._task = None
-        await self._give_back(self.owner)
+        # Where the store fails now, whoever finds the lock free gives it back.
+        await self._quietly(lambda: self._give_back(self.owner))
         self._lock.release()
         _unlink(Path(self._lock.lock_file))
 
@@ -73,13 +75,23 @@ class Presence:
         while True:
             for _ in range(rounds):
                 await asyncio.sleep(LOOK_INTERVAL)
+                self._check_place()
                 await self._quietly(self._bury_the_dead)
             await self._quietly(self._beat)
 
-    async def _quietly(self, step: Callable[[], object]) -> None:
+    def _check_place(self) -> None:
+        """Tell, once, when the store was removed: we would go on in files that nobody else can see."""
+        if not self._is_cut_off and not Path(self._lock.lock_file).exists():
+            self._is_cut_off = True
+            self._report(
+                f"The store folder {self._store.folder} was removed or replaced. This host no longer sees what "
+                "others send, and what it does is forgotten when it ends: restart it."
+            )
+
+    async def _quietly(self, step: Callable[[], Awaitable[object]]) -> None:
         """A store that fails for a while must not end the loop that keeps us alive on it."""
         try:
-            await step()  # type: ignore[misc]
+            await step()
         except (FunchostError, OSError) as error:
             self._report(str(error))
 

@@ -29,6 +29,10 @@ class Channel(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         #: What the worker sent that it should not have; None as long as it keeps to the protocol.
         self.offence: str | None = None
+        #: The header that was sent last.
+        self.last_sent: dict[str, Any] = {}
+        #: Whether the stream ended before all that was sent had been read.
+        self.unread = False
         self.lost: asyncio.Future[None] = self._loop.create_future()
 
     @classmethod
@@ -43,6 +47,7 @@ class Channel(asyncio.Protocol):
         if not self._outgoing:
             self._loop.call_soon(self._flush)
         self._outgoing += frame(_encode(header), *body)
+        self.last_sent = header
 
     def close(self) -> None:
         """End the stream."""
@@ -61,6 +66,8 @@ class Channel(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._transport = None
+        # Where the other side has read everything, its end is an orderly one, however it came about.
+        self.unread = error is not None
         if not self.lost.done():
             self.lost.set_result(None)
 

@@ -42,14 +42,17 @@ class Generation:
         self._starting: set[WorkerProcess] = set()
         self._changed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
+        #: No worker is replaced any more.
         self._retired = False
+        #: No worker is started any more.
+        self._stopped = False
         self._deaths = 0
         self._solo = Solo(self._start_loaded)
 
     async def start(self, functions: Iterable[FunctionDescriptor]) -> dict[str, ErrorInfo]:
         """Start the first worker and load the functions; returns those that cannot be loaded, with the reason.
 
-        The other workers start in the background. Raises `WorkerStartError`.
+        The other workers start in the background. Raises `WorkerStartError`, or `WorkerLost` when it is stopped.
         """
         errors: dict[str, ErrorInfo] = {}
         worker = await self._start_one()
@@ -88,12 +91,14 @@ class Generation:
 
     async def stop(self) -> None:
         """End all workers now; what is in flight is interrupted."""
+        self._stopped = True
         await self._replace_no_more()
-        await asyncio.gather(*(worker.stop() for worker in self._workers), self._solo.stop())
+        workers = [*self._workers, *self._starting]
+        await asyncio.gather(*(worker.stop() for worker in workers), self._solo.stop())
 
     def kill(self) -> None:
         """End all workers now, without waiting for it."""
-        self._retired = True
+        self._retired = self._stopped = True
         for worker in [*self._workers, *self._starting]:
             worker.kill(stopping=True)
 
@@ -113,12 +118,11 @@ class Generation:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.gather(*(worker.stop() for worker in self._starting))
 
     async def _invoke_later(self, call: Call) -> Result:
         while not any(worker.alive for worker in self._workers):
             if self._retired:
-                raise WorkerLost("the host is stopping", guilty=False, stopped=True)
+                raise _stopping()
             self._changed.clear()
             await self._changed.wait()
         return await self.invoke(call)
@@ -126,16 +130,18 @@ class Generation:
     # -- starting workers
 
     async def _start_one(self) -> WorkerProcess:
-        if self._retired:
-            raise WorkerStartError("The workers are being stopped.")
+        if self._stopped:
+            raise _stopping()
         worker = WorkerProcess(self._settings, self._on_log)
         self._starting.add(worker)
+        worker.ended.add_done_callback(lambda _: self._starting.discard(worker))
         try:
             await worker.start()
-        except BaseException:
+        except WorkerStartError:
             self._starting.discard(worker)
+            if self._stopped:
+                raise _stopping() from None
             raise
-        worker.ended.add_done_callback(lambda _: self._starting.discard(worker))
         return worker
 
     async def _start_loaded(self) -> WorkerProcess:
@@ -143,20 +149,29 @@ class Generation:
         deaths: Counter[str] = Counter()
         while True:
             worker = await self._start_one()
-            for function in self._functions.values():
-                if deaths[function.name] == _MOST_DEATHS:
-                    continue
-                error = await worker.load(function)
-                if error:
-                    self._report(
-                        f"{function.name} no longer loads in a new worker: {error.type}: {error.message}"
-                    )
-                if not worker.alive:
-                    deaths[function.name] += 1
-                    break
-            else:
+            try:
+                last = await self._load_all(worker, deaths)
+            except asyncio.CancelledError:
+                worker.kill(stopping=True)
+                raise
+            if last is None:
                 self._starting.discard(worker)
                 return worker
+            deaths[last] += 1
+
+    async def _load_all(self, worker: WorkerProcess, deaths: Counter[str]) -> str | None:
+        """Load what is known to load; returns the function that ended the worker, if one did."""
+        for function in self._functions.values():
+            if deaths[function.name] == _MOST_DEATHS:
+                continue
+            error = await worker.load(function)
+            if error and not self._stopped:
+                self._report(
+                    f"{function.name} no longer loads in a new worker: {error.type}: {error.message}"
+                )
+            if not worker.alive:
+                return function.name
+        return None
 
     def _take_in(self, worker: WorkerProcess) -> None:
         self._starting.discard(worker)
@@ -195,3 +210,7 @@ class Generation:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _stopping() -> WorkerLost:
+    return WorkerLost("the host is stopping", guilty=False, stopped=True)

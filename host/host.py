@@ -263,15 +263,15 @@ class Host:
             await self._code_watch.stop()
         for task in self._tasks:
             task.cancel()
-        ending = asyncio.ensure_future(asyncio.gather(self._stop_front(grace), self._stop_listeners()))
+        ending = asyncio.create_task(self._take_nothing_new(grace))
         done, _ = await asyncio.wait({ending}, timeout=grace)
         if not done:
             self._log.say("warning", f"What still runs after {grace:g} s is interrupted and given back.")
         # Ends what is in flight; its listeners then give it back without an attempt being used.
         await self.pool.stop()
-        if not done:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(ending), SETTLE_TIMEOUT)
+        await asyncio.wait({ending}, timeout=SETTLE_TIMEOUT)
+        if ending.done() and (error := ending.exception()):
+            self._report(f"Not everything stopped as it should: {error}")
         await self._close()
         self.state = "Stopped"
 
@@ -280,6 +280,9 @@ class Host:
         self.pool.kill()
         if self._runtime_file:
             self._runtime_file.remove()
+
+    async def _take_nothing_new(self, grace: float) -> None:
+        await asyncio.gather(self._stop_front(grace), self._stop_listeners())
 
     async def _stop_listeners(self) -> None:
         if self._functions:

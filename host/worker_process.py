@@ -6,9 +6,7 @@ import asyncio
 import os
 import signal
 import socket
-import sys
-from collections.abc import AsyncIterable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +25,7 @@ from .channel import Channel
 from .child import ChildProcess
 from .deadlines import Cancel, Deadlines
 from .streams import OutgoingStream, ResultStream
+from .worker_settings import WorkerSettings, default_python
 
 __all__ = [
     "Call",
@@ -51,22 +50,6 @@ LOAD_TIMEOUT = 120.0
 
 #: How long what a process wrote last is waited for when something else holds its pipes open, in seconds.
 _LAST_WORDS = 0.2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerSettings:
-    """How worker processes are started."""
-
-    root: Path
-    python: Path
-    environment: Mapping[str, str] = field(default_factory=dict)
-    #: Threads for plain functions; None is Python's default.
-    threads: int | None = None
-    debug: bool = False
-    #: Write no byte code: two changes within a second would look like one.
-    fresh_code: bool = False
-    #: Folders in which writes of functions are to be told.
-    watched: tuple[str, ...] = ()
 
 
 #: Called with what user code printed or logged: the `log` frame's header and its text.
@@ -401,7 +384,13 @@ class WorkerProcess:
             return set()
         if self._dying:
             return set(self._dying)
-        return set(self._running) if self.in_flight == 1 else set()
+        if self.in_flight != 1:
+            return set()
+        return {id_ for id_, running in self._running.items() if not self._never_arrived(running)}
+
+    def _never_arrived(self, running: _Running) -> bool:
+        """The process had died before it could read this invocation."""
+        return self._channel.unread and self._channel.last_sent is running.call.header
 
     def _reason(self, code: int) -> str:
         if self._channel.offence:
@@ -421,10 +410,3 @@ def _describe_exit(code: int) -> str:
 
 def _timeout(call: Call) -> InvocationTimeout:
     return InvocationTimeout(f"The function ran past its timeout of {call.timeout:g} s and was stopped.")
-
-
-def default_python(root: Path) -> Path:
-    """The app's own interpreter when it has one, else the host's."""
-    folder = ("Scripts", "python.exe") if sys.platform == "win32" else ("bin", "python")
-    own = root.joinpath(".venv", *folder)
-    return own if own.exists() else Path(sys.executable)

@@ -9,12 +9,18 @@ from datetime import timedelta
 
 from ..bindings.lease import LEASE_PERIOD, Lease, LeaseStore
 
+#: How long after it was asked for or renewed a lease is surely not another host's, in seconds. Less than its
+#: period: a host that does not answer is given up by its heartbeat, which may be older than the last renewal.
+SURE = LEASE_PERIOD.total_seconds() * 2 / 3
+
 
 class Lock:
     """A lease held by this host."""
 
-    def __init__(self, lease: Lease) -> None:
+    def __init__(self, lease: Lease, asked: float) -> None:
         self.lease = lease
+        #: When it was last asked for, on the loop's clock.
+        self.asked = asked
         #: Set when another host holds the lease now.
         self.lost = asyncio.Event()
 
@@ -33,6 +39,7 @@ class Locks:
 
     async def try_acquire(self, name: str) -> Lock | None:
         """The lock, or None when somebody holds it (this host included)."""
+        now = asyncio.get_running_loop().time()
         asking = asyncio.ensure_future(self._store.acquire(name, self.owner))
         try:
             lease = await asyncio.shield(asking)
@@ -44,7 +51,7 @@ class Locks:
             raise
         if lease is None:
             return None
-        lock = self._held[lease] = Lock(lease)
+        lock = self._held[lease] = Lock(lease, now)
         if self._renewing is None:
             self._renewing = asyncio.create_task(self._renew(), name="locks")
         return lock
@@ -77,6 +84,11 @@ class Locks:
         self._held.pop(lock.lease, None)
         await self._give_back(lock.lease)
 
+    def surely_holds(self, name: str) -> bool:
+        """Whether no other host can hold the lease yet, also when this one has just stood still for a while."""
+        now = asyncio.get_running_loop().time()
+        return any(lease.name == name and now < lock.asked + SURE for lease, lock in self._held.items())
+
     async def wait_for_release(self, limit: timedelta) -> None:
         """Return when somebody gave a lease back, or after `limit`."""
         await self._store.wait(limit)
@@ -108,11 +120,15 @@ class Locks:
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(LEASE_PERIOD.total_seconds() / 3)
+            now = asyncio.get_running_loop().time()
+            held = dict(self._held)
             try:
-                lost = await self._store.renew(list(self._held))
+                lost = await self._store.renew(list(held))
             except Exception as error:
                 self._report(f"Leases could not be renewed: {error}")
                 continue
+            for renewed in held.values():
+                renewed.asked = now
             for lease in lost:
                 lock = self._held.pop(lease, None)
                 if lock:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from datetime import timedelta
 
-from .base import Listener, Resources
+from .base import Deliver, Listener, Outcome, Resources, Status, TriggerEvent
 from .locks import Lock
 
 #: How often a host that lost asks again. A lease that is given back, or whose host died, is noticed at once.
@@ -86,3 +86,19 @@ class ListenerLease:
         self._holds = False
         if not lock.lost.is_set():
             await self._resources.locks.release(lock)
+
+
+def while_held(name: str, deliver: Deliver, function: str, resources: Resources) -> Deliver:
+    """`deliver`, as long as this host surely has the lease; what comes without it is interrupted.
+
+    A host that stood still (suspended, out of memory) wakes up to events that are overdue before it hears that
+    another host has taken its place and has seen to them.
+    """
+
+    async def deliver_if_held(event: TriggerEvent) -> Outcome:
+        if resources.locks.surely_holds(name):
+            return await deliver(event)
+        now = resources.clock.now()
+        return Outcome(status=Status.INTERRUPTED, function=function, invocation_id="", started=now, ended=now)
+
+    return deliver_if_held

@@ -11,7 +11,7 @@ from .base import Deliver, Listener, Resources, Trigger, TriggerEvent
 from .descriptor import FunctionDescriptor
 from .fields import TimerTriggerFields
 from .schedule import Schedule
-from .singleton import ListenerLease
+from .singleton import ListenerLease, while_held
 from .timer_listener import TimerListener, timer_event
 
 
@@ -30,9 +30,10 @@ class TimerTrigger(Trigger):
         self.schedule = _schedule(fields, _zone(fields.timeZone, resources.time_zone))
 
     def listener(self, deliver: Deliver) -> Listener:
-        name = self.function.name
-        inner = TimerListener(name, self.schedule, self.fields, self.resources, deliver)
-        return ListenerLease(inner, f"{name}.Listener", self.resources)
+        name, lease = self.function.name, f"{self.function.name}.Listener"
+        held = while_held(lease, deliver, name, self.resources)
+        inner = TimerListener(name, self.schedule, self.fields, self.resources, held)
+        return ListenerLease(inner, lease, self.resources)
 
     def describe(self) -> str:
         return f"{self.fields.schedule or self.fields.runAt} ({self.schedule.zone})"

@@ -60,10 +60,10 @@ class Output:
             pieces = []
         if tail:
             pieces.append(tail)
-            if sum(map(len, pieces)) > _LONGEST_LINE:
-                self._send(invocation, stream, "".join(pieces))
-            else:
-                self.unfinished[key] = pieces
+        if sum(map(len, pieces)) > _LONGEST_LINE:
+            self._send(invocation, stream, "".join(pieces))
+        elif pieces:
+            self.unfinished[key] = pieces
 
     def finish(self, invocation: str) -> None:
         """Send the lines that an invocation left without an end."""

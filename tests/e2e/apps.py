@@ -147,7 +147,7 @@ def request(
     **headers: str,
 ) -> tuple[int, str]:
     """One HTTP request: status and body of its answer, whatever the status. Raises OSError without answer."""
-    wanted = urllib.request.Request(host.url + path, data, headers, method=method)  # type: ignore[arg-type]
+    wanted = urllib.request.Request(host.url + path, data, headers, method=method)
     try:
         with urllib.request.urlopen(wanted, timeout=DEADLINE) as answer:
             return answer.status, answer.read().decode()

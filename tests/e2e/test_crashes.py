@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import re
 import signal
 import time
 from pathlib import Path
 
 import pytest
-from e2e.apps import App, http_trigger, is_running, queue_trigger, request, until, workers
+from e2e.apps import App, http_trigger, is_running, queue_output, queue_trigger, request, until, workers
 from e2e.running import RunningHost
 
 pytestmark = pytest.mark.e2e
@@ -41,7 +43,7 @@ _DEADLY = """
             ctypes.string_at(0)
         if job == "sys.exit":
             sys.exit(3)
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.15)
         note("end", job, context.metadata["dequeueCount"])
 """
 
@@ -113,16 +115,16 @@ def test_a_function_that_ends_its_worker_fails_with_the_reason_and_its_neighbour
 ) -> None:
     app = App(tmp_path)
     app.add("work", _DEADLY, queue_trigger(maxDequeueCount=2))
-    neighbours = [f"neighbour{number}" for number in range(8)]
+    neighbours = [f"neighbour{number}" for number in range(6)]
     with RunningHost(app.root):
-        app.send("jobs", *neighbours[:4], job, *neighbours[4:])
+        app.send("jobs", *neighbours[:3], job, *neighbours[3:])
         (why,) = app.wait_for_poison("jobs")
         app.wait_until_empty("jobs")
     assert re.search(reason, f"{why['error']}: {why['message']}"), why
     assert why["dequeueCount"] == 2
     assert why["function"] == "work"
     assert sorted({line.split()[0] for line in app.ledger("end")}) == neighbours
-    assert len(app.ledger("end")) == 8, "each neighbour completes once"
+    assert len(app.ledger("end")) == 6, "each neighbour completes once"
     assert {line.split()[1] for line in app.ledger("start", "neighbour")} == {"1"}
 
 
@@ -158,6 +160,41 @@ def test_workers_end_with_a_host_that_is_killed_whatever_they_do(tmp_path: Path,
         app.wait_for_lines(1, "in")
         host.kill()
         until(lambda: not any(map(is_running, pids)), 5)
+
+
+def test_each_message_settles_once_whatever_is_killed(tmp_path: Path) -> None:
+    app = App(tmp_path)
+    code = """
+        import time
+        from ledger import note
+
+        def main(job: str, context) -> str:
+            note("run", context.metadata["dequeueCount"])
+            time.sleep(0.05)
+            return job
+    """
+    app.add("work", code, queue_trigger(), queue_output("done"))
+    jobs = [str(number).encode() for number in range(900)]
+    chance = random.Random(1)
+    app.send("jobs", *jobs)
+    hosts = [RunningHost(app.root, "--workers", "2").start() for _ in range(2)]
+    try:
+        while len(app.peek("jobs")) > 100:
+            victim = chance.choice(hosts)
+            if chance.random() < 0.3:
+                victim.kill()
+                hosts.remove(victim)
+                hosts.append(RunningHost(app.root, "--workers", "2").start())
+            elif pids := workers(victim):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(chance.choice(pids), chance.choice([signal.SIGKILL, signal.SIGSEGV]))
+        app.wait_until_empty("jobs")
+    finally:
+        for host in hosts:
+            host.kill()
+    assert sorted(message.body for message in app.peek("done")) == sorted(jobs)
+    assert set(app.ledger("run")) == {"1"}
+    assert app.peek("jobs-poison") == []
 
 
 def test_a_function_whose_import_ends_the_worker_takes_only_itself_out(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,11 @@ def live(what: str, condition: Callable[[], object]) -> float:
     took = time.monotonic() - began
     print(f"{what}: live after {took * 1000:.0f} ms")
     return took
+
+
+def serves(host: RunningHost, path: str, text: str) -> Callable[[], bool]:
+    """Whether a path is answered with a text."""
+    return lambda: request(host, path) == (200, text)
 
 
 def test_new_changed_and_deleted_functions_are_live_at_once(tmp_path: Path) -> None:
@@ -78,7 +84,7 @@ def test_two_changes_within_a_second_are_two(tmp_path: Path) -> None:
         # Of one length and within one second: byte code of the one would pass for that of the other.
         for text in "23456":
             app.write("hello/__init__.py", answering(text))
-            live(f"change {text}", lambda text=text: request(host, "/api/hello") == (200, text))
+            live(f"change {text}", serves(host, "/api/hello", text))
 
 
 def test_a_changed_module_that_functions_share_is_taken_in(tmp_path: Path) -> None:
@@ -179,6 +185,11 @@ def steady_load(host: RunningHost, path: str) -> Iterator[list[tuple[int, str]]]
             caller.join(DEADLINE)
 
 
+def has_come(answers: list[tuple[int, str]], text: str) -> bool:
+    """Whether the last answer is a text."""
+    return bool(answers) and answers[-1][1] == text
+
+
 def test_no_request_fails_while_code_and_definitions_change_under_load(tmp_path: Path) -> None:
     app = App(tmp_path)
     app.add("hello", answering("0"), http_trigger("hello"))
@@ -197,7 +208,7 @@ def test_no_request_fails_while_code_and_definitions_change_under_load(tmp_path:
                             }
                         ),
                     )
-                live(f"change {text}", lambda text=text: answers and answers[-1][1] == text)
+                live(f"change {text}", partial(has_come, answers, text))
         assert {status for status, _ in answers} == {200}
         # Once the new code has answered, the old one does not any more (but for what was on its way).
         assert len(answers) > 50
@@ -248,7 +259,7 @@ def test_a_problem_is_told_once_not_at_each_reload(tmp_path: Path) -> None:
     with RunningHost(app.root) as host:
         for text in "12":
             app.write("hello/__init__.py", answering(text))
-            live(f"change {text}", lambda text=text: request(host, "/api/hello") == (200, text))
+            live(f"change {text}", serves(host, "/api/hello", text))
         assert len(re.findall("noSuchTrigger", host.log.partition("Listening on")[0])) >= 1
         assert "noSuchTrigger" not in host.log.partition("Listening on")[2]
         app.add("worse", answering("x"), {"type": "otherTrigger", "name": "req"})
@@ -320,3 +331,65 @@ def test_code_that_was_broken_from_the_start_is_in_error_until_it_is_mended(tmp_
         app.write("work/__init__.py", "from ledger import note\ndef main(job: str):\n    note(job)\n")
         live("mended queue function", lambda: app.ledger() == ["one"])
         assert states(host) == {"hello": "listening", "work": "listening"}
+
+
+def test_changed_app_settings_are_taken_in(tmp_path: Path) -> None:
+    app = App(tmp_path)
+    app.write(
+        "local.settings.json", json.dumps({"IsEncrypted": False, "Values": {"WORD": "one", "PLACE": "hello"}})
+    )
+    code = "import os\ndef main(req: str) -> str:\n    return os.environ['WORD']\n"
+    app.add("hello", code, http_trigger("%PLACE%"))
+    with RunningHost(app.root) as host:
+        assert request(host, "/api/hello") == (200, "one")
+        app.write(
+            "local.settings.json",
+            json.dumps({"IsEncrypted": False, "Values": {"WORD": "two", "PLACE": "bye"}}),
+        )
+        live("changed setting", lambda: request(host, "/api/bye") == (200, "two"))
+        assert request(host, "/api/hello")[0] == 404
+        app.write(
+            "local.settings.json",
+            json.dumps({"Values": {"WORD": "two", "AzureWebJobs.hello.Disabled": "true", "PLACE": "bye"}}),
+        )
+        live("disabled function", lambda: request(host, "/api/bye")[0] == 404)
+        assert states(host) == {"hello": "disabled"}
+
+
+def has_reloaded(host: RunningHost, times: int) -> bool:
+    """Whether changes were taken in more often than that."""
+    return host.log.count("Reloaded") > times
+
+
+def test_a_timer_and_a_file_trigger_go_on_over_a_change_without_a_second_run(tmp_path: Path) -> None:
+    app = App(tmp_path)
+    note = "import time\nfrom ledger import note\ndef main(job: str) -> None:\n    note('{}', {})\n"
+    app.add(
+        "files",
+        note.format("file", "job"),
+        {"type": "fileTrigger", "name": "job", "path": "inbox/{name}.txt"},
+    )
+    tick = note.format("tick", "time.time()").replace("job: str", "timer")
+    app.add("tick", tick, {"type": "timerTrigger", "name": "timer", "schedule": "* * * * * *"})
+    with RunningHost(app.root) as host:
+        for number in range(3):
+            app.write(f"inbox/{number}.txt", str(number))
+            app.wait_for_lines(number + 1, "file", deadline=5)
+            ticks = len(app.ledger("tick"))
+            app.write("shared.py", f"NUMBER = {number}\n")
+            app.add(
+                "files",
+                note.format("file", "job") + f"# {number}\n",
+                {
+                    "type": "fileTrigger",
+                    "name": "job",
+                    "path": "inbox/{name}.txt",
+                    "maxDequeueCount": 3 + number,
+                },
+            )
+            until(partial(has_reloaded, host, number), LIVE)
+            app.wait_for_lines(ticks + 1, "tick", deadline=3)
+    assert app.ledger("file") == ["0", "1", "2"]
+    seconds = [round(float(moment)) for moment in app.ledger("tick")]
+    assert len(set(seconds)) == len(seconds)
+    assert max(seconds) - min(seconds) + 1 == len(seconds), "no second was left out"

@@ -24,6 +24,14 @@ _GUARDED = """
         note("end", context.fence, job, os.getppid())
 """
 
+_TICK = """
+    import os, time
+    from ledger import note
+
+    def main(timer) -> None:
+        note("tick", time.time(), os.getppid())
+"""
+
 _NOTED = """
     import os
     from ledger import note
@@ -74,14 +82,7 @@ def test_two_hosts_share_a_queue_and_run_each_message_once(tmp_path: Path) -> No
 
 def test_a_timer_ticks_once_on_two_hosts_and_goes_on_when_its_holder_is_killed(tmp_path: Path) -> None:
     app = App(tmp_path)
-    code = """
-        import os, time
-        from ledger import note
-
-        def main(timer) -> None:
-            note("tick", time.time(), os.getppid())
-    """
-    app.add("tick", code, {"type": "timerTrigger", "name": "timer", "schedule": "* * * * * *"})
+    app.add("tick", _TICK, {"type": "timerTrigger", "name": "timer", "schedule": "* * * * * *"})
     with RunningHost(app.root) as one, RunningHost(app.root) as two:
         ticks = [line.split() for line in app.wait_for_lines(3, "tick")]
         (holder,) = {pid for _, pid in ticks}
@@ -185,9 +186,11 @@ def test_a_host_that_stood_still_gives_way_and_its_late_end_is_refused(tmp_path:
             return "done"
     """
     app.add("work", code, queue_trigger(), queue_output("done"), singleton=True)
+    app.add("tick", _TICK, {"type": "timerTrigger", "name": "timer", "schedule": "* * * * * *"})
     with RunningHost(app.root) as one:
         app.send("jobs", "job")
         (late,) = app.wait_for_lines(1, "start")
+        app.wait_for_lines(1, "tick")
         one.signal(signal.SIGSTOP)
         try:
             with RunningHost(app.root) as two:
@@ -197,6 +200,17 @@ def test_a_host_that_stood_still_gives_way_and_its_late_end_is_refused(tmp_path:
                 assert int(fence) > int(late.split()[0])
                 app.write(f"gate-{two.pid}", "")
                 app.wait_until_empty("jobs")
+                until(lambda: any(line.endswith(taker) for line in app.ledger("tick")), 5)
+                stood_until = time.time()
+                one.signal(signal.SIGCONT)
+                # By the time it says so it has had its chance to tick.
+                one.wait_for("was lost to another host", 10)
+                ticks = app.ledger("tick")
+                assert not [
+                    line
+                    for line in ticks
+                    if line.endswith(str(one.pid)) and float(line.split()[0]) > stood_until
+                ]
         finally:
             one.signal(signal.SIGCONT)
         app.write(f"gate-{one.pid}", "")

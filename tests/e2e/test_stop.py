@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 import signal
 import socket
 import threading
@@ -80,6 +82,9 @@ def test_what_runs_finishes_within_the_drain_time(tmp_path: Path) -> None:
         caller, answers = ask(host)
         app.wait_for_lines(1, "start")
         app.wait_for_lines(1, "asked")
+        for pid in pids:
+            # As Ctrl+C at a terminal does: when workers end is the host's decision.
+            os.kill(pid, signal.SIGINT)
         host.signal(signal.SIGTERM)
         until(lambda: refuses(host), 5)
         app.send("jobs", "too late")
@@ -217,3 +222,12 @@ def test_the_runtime_file_of_a_host_that_was_killed_is_replaced(tmp_path: Path) 
             assert json.loads((app.store / "runtime.json").read_text())["pid"] == two.pid
     assert not (app.store / "runtime.json").exists()
     assert list((app.store / "hosts").iterdir()) == [], "what the dead left was removed"
+
+
+def test_a_host_whose_store_is_removed_says_so_and_still_ends_well(tmp_path: Path) -> None:
+    app = App(tmp_path)
+    with RunningHost(app.root) as host:
+        shutil.rmtree(app.store)
+        host.wait_for("was removed or replaced", 5)
+        assert host.stop() == 0
+        assert "Traceback" not in host.log

@@ -88,10 +88,10 @@ def test_each_attempt_of_a_retry_policy_has_a_timeout_of_its_own(tmp_path: Path)
 
         async def main(job: str, context) -> None:
             note("try", context.retry_context.retry_count, context.metadata["dequeueCount"])
-            await asyncio.sleep(0.4 if job == "quick" else 60)
+            await asyncio.sleep(0.25 if job == "quick" else 60)
     """
     retry = {"strategy": "fixedDelay", "maxRetryCount": 2, "delayInterval": "00:00:00.1"}
-    app.add("work", code, queue_trigger(maxDequeueCount=2), timeout="00:00:00.6", retry=retry)
+    app.add("work", code, queue_trigger(maxDequeueCount=2), timeout="00:00:00.4", retry=retry)
     with RunningHost(app.root) as host:
         app.send("jobs", "one")
         (why,) = app.wait_for_poison("jobs")

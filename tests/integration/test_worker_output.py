@@ -17,10 +17,10 @@ async def app(tmp_path: Path) -> AsyncIterator[App]:
     await app.close()
 
 
-async def say(app: App, code: str, **more: str) -> None:
+async def say(app: App, code: str) -> None:
     """Run a function to its end with an invocation id of its own."""
     worker = await app.worker(app.function("talk", code))
-    result = await run(worker, "talk", invocation="mine", **more)
+    result = await run(worker, "talk", invocation="mine")
     assert result.error is None, result.error
 
 

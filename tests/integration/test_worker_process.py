@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import psutil
 import pytest
 from workers import App, call, chunks, collect, output, run, within
 
@@ -636,6 +637,30 @@ async def test_of_several_in_flight_nobody_is_guilty_when_nothing_was_announced(
         with pytest.raises(WorkerLost) as lost:
             await within(future)
         assert not lost.value.guilty
+
+
+async def test_one_that_the_worker_never_read_is_not_guilty(app: App) -> None:
+    worker = await app.worker(app.function("echo", ECHO, on="httpTrigger"))
+    os.kill(worker.pid, signal.SIGSTOP)
+    future = worker.invoke(call("echo"))
+    await asyncio.sleep(0.01)
+    os.kill(worker.pid, signal.SIGKILL)
+    with pytest.raises(WorkerLost) as lost:
+        await within(future)
+    assert not lost.value.guilty
+
+
+async def test_one_that_is_sent_to_a_worker_that_has_just_died_is_not_guilty(app: App) -> None:
+    worker = await app.worker(app.function("echo", ECHO, on="httpTrigger"))
+    process = psutil.Process(worker.pid)
+    process.kill()
+    # Without a turn of the loop, which must not see it first.
+    with contextlib.suppress(psutil.NoSuchProcess):
+        while process.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.001)  # noqa: ASYNC251
+    with pytest.raises(WorkerLost) as lost:
+        await run(worker, "echo")
+    assert not lost.value.guilty
 
 
 async def test_a_stream_that_is_under_way_breaks_and_counts_as_in_flight(app: App) -> None:

@@ -33,6 +33,7 @@ def noticed(folder: Path, code: str) -> list[str]:
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", f"{BEGIN}\n{code}\n{END}"],
         cwd=folder,
+        check=False,
         capture_output=True,
         text=True,
         timeout=30,

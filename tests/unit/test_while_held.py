@@ -1,0 +1,64 @@
+"""Events are delivered only while the lease is surely held: a host that stood still may wake up without it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from fakes import make_outcome, memory_resources
+
+from funchost.triggers.base import Deliver, Outcome, Resources, Status, TriggerEvent
+from funchost.triggers.locks import SURE, Lock
+from funchost.triggers.singleton import while_held
+
+LEASE = "tick.Listener"
+EVENT = TriggerEvent(kind="timer")
+
+
+def deliver(resources: Resources) -> Deliver:
+    async def run(event: TriggerEvent) -> Outcome:
+        return make_outcome()
+
+    return while_held(LEASE, run, "tick", resources)
+
+
+async def held(resources: Resources) -> Lock:
+    lock = await resources.locks.try_acquire(LEASE)
+    assert lock is not None
+    return lock
+
+
+def stand_still(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let time pass for the loop without anything being run in it."""
+    loop = asyncio.get_running_loop()
+    now = loop.time()
+    monkeypatch.setattr(loop, "time", lambda: now + seconds)
+
+
+async def test_an_event_runs_while_the_lease_is_held() -> None:
+    resources = memory_resources()
+    await held(resources)
+    assert (await deliver(resources)(EVENT)).succeeded
+
+
+async def test_an_event_without_the_lease_is_interrupted() -> None:
+    resources = memory_resources()
+    await resources.locks.try_acquire("another")
+    outcome = await deliver(resources)(EVENT)
+    assert outcome.status is Status.INTERRUPTED
+    assert outcome.function == "tick"
+
+
+async def test_a_lease_that_was_given_back_is_not_held() -> None:
+    resources = memory_resources()
+    await resources.locks.release(await held(resources))
+    assert (await deliver(resources)(EVENT)).status is Status.INTERRUPTED
+
+
+async def test_an_event_of_a_host_that_stood_still_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    resources = memory_resources()
+    await held(resources)
+    stand_still(SURE - 1, monkeypatch)
+    assert (await deliver(resources)(EVENT)).succeeded
+    stand_still(2, monkeypatch)
+    assert (await deliver(resources)(EVENT)).status is Status.INTERRUPTED
