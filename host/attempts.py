@@ -53,7 +53,7 @@ class Attempts:
         deaths = 0
         while True:
             try:
-                result = await self._uninterrupted(run)
+                result = await self._invoke(run)
             except WorkerLost as lost:
                 error = ErrorInfo("WorkerLost", str(lost))
                 if not lost.guilty:
@@ -76,22 +76,24 @@ class Attempts:
             run.attempts += 1
             run.last_error = error
 
-    async def _uninterrupted(self, run: Run) -> Result:
+    async def _invoke(self, run: Run) -> Result:
         """One attempt. When a neighbour may have ended its worker it is made again, at no cost, and alone, so
         that it cannot be mistaken for the culprit a second time."""
-        for repeat in range(MOST_REPEATS):
-            try:
-                return await self._attempt(run, alone=repeat > 0)
-            except WorkerLost as lost:
-                if lost.guilty or lost.stopped or not run.event.repeatable:
-                    raise
-        raise WorkerLost("its worker was lost again and again", guilty=False)
-
-    async def _attempt(self, run: Run, *, alone: bool) -> Result:
         call = self._call(run)
         if self._binder.has_inputs:
             await self._add_inputs(call, run)
-        return await (self._pool.invoke_alone(call) if alone else self._pool.invoke(call))
+        try:
+            return await self._pool.invoke(call)
+        except WorkerLost as lost:
+            if not _may_repeat(lost, run):
+                raise
+        for _ in range(MOST_REPEATS):
+            try:
+                return await self._pool.invoke_alone(call)
+            except WorkerLost as lost:
+                if not _may_repeat(lost, run):
+                    raise
+        raise WorkerLost("its worker was lost again and again", guilty=False)
 
     def _call(self, run: Run) -> Call:
         event = run.event
@@ -124,10 +126,13 @@ class Attempts:
         call.header["sizes"] = [len(piece) for piece in call.body]
 
     async def _success(self, run: Run, result: Result) -> Outcome:
-        messages = await self._store_outputs(run, result) if result.outputs else ()
-        return run.outcome(
-            Status.SUCCEEDED, kind=result.kind, header=result.data, body=result.body, messages=messages
-        )
+        outcome = run.outcome(Status.SUCCEEDED)
+        outcome.kind, outcome.body = result.kind, result.body
+        outcome.header |= result.data
+        if result.outputs:
+            outcome.messages = await self._store_outputs(run, result)
+            outcome.ended = self._clock.now()
+        return outcome
 
     async def _store_outputs(self, run: Run, result: Result) -> Any:
         """Write the blobs; the messages are left to the settlement, which stores them in its own step."""
@@ -146,3 +151,7 @@ class Attempts:
             return True
         except TimeoutError:
             return self._stopping.is_set()
+
+
+def _may_repeat(lost: WorkerLost, run: Run) -> bool:
+    return not lost.guilty and not lost.stopped and run.event.repeatable

@@ -140,6 +140,8 @@ class FunctionRunner:
     async def _settle(self, run: Run, outcome: Outcome) -> Outcome:
         """Store the outputs and settle the event; what cannot be stored fails the invocation."""
         settle = run.event.settle or store_messages
+        if settle is store_messages and not outcome.messages:
+            return outcome
         try:
             await settle(outcome)
             return outcome

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from ..bindings.clock import Clock, new_id
 from ..triggers.base import ErrorInfo, Outcome, Status, TriggerEvent
@@ -46,16 +45,8 @@ class Run:
         """Whether the value was a stream that cannot be brought a second time."""
         return not isinstance(self.event.body, bytes) and not self.event.repeatable
 
-    def outcome(
-        self,
-        status: Status,
-        error: ErrorInfo | None = None,
-        *,
-        header: dict[str, Any] | None = None,
-        **value: Any,
-    ) -> Outcome:
-        """The outcome, as of now; `header` and `value` are those of a result."""
-        data = header or {}
+    def outcome(self, status: Status, error: ErrorInfo | None = None) -> Outcome:
+        """The outcome, as of now, without a value yet."""
         return Outcome(
             status=status,
             function=self.function,
@@ -64,8 +55,7 @@ class Run:
             ended=self._clock.now(),
             attempts=self.attempts,
             error=error,
-            header=data if self.wrote is None else {**data, "wrote": self.wrote},
-            **value,
+            header={} if self.wrote is None else {"wrote": self.wrote},
         )
 
     def failure(self, error: Exception) -> Outcome:

@@ -112,27 +112,34 @@ def _may_have_body(method: str, status: int) -> bool:
 
 
 def _head(reply: Reply, request: BaseRequest, length: int, keep_alive: bool) -> bytes:
-    lines = [f"HTTP/1.1 {reply.status} {_PHRASES.get(reply.status, '')}"]
-    length_text: str | None = None if reply.status in (204, 304) else str(length)
-    for name, value in reply.headers:
-        if name.lower() != "content-length":
+    first, given_length = _first_lines(reply.status, reply.headers)
+    end = b"" if keep_alive else b"Connection: close\r\n"
+    if keep_alive and request.version == HttpVersion10:
+        end = b"Connection: keep-alive\r\n"
+    if request.method == "HEAD" and not length and given_length:
+        # The length of the body that a GET would have had.
+        length_line = f"Content-Length: {given_length}\r\n".encode("ascii")
+    else:
+        length_line = b"" if reply.status in (204, 304) else b"Content-Length: %d\r\n" % length
+    return b"%s%s%sDate: %s\r\n\r\n" % (first, length_line, end, _date(int(time.time())))
+
+
+@lru_cache(maxsize=256)
+def _first_lines(status: int, headers: Headers) -> tuple[bytes, str | None]:
+    """Status line and headers, which functions repeat from one response to the next; and the length they say."""
+    lines = [f"HTTP/1.1 {status} {_PHRASES.get(status, '')}"]
+    length = None
+    for name, value in headers:
+        if name.lower() == "content-length":
+            length = value
+        else:
             lines.append(f"{name}: {value}")
-        elif request.method == "HEAD" and not length:
-            # The length of the body that a GET would have had.
-            length_text = value
-    if length_text is not None:
-        lines.append(f"Content-Length: {length_text}")
-    if not keep_alive:
-        lines.append("Connection: close")
-    elif request.version == HttpVersion10:
-        lines.append("Connection: keep-alive")
-    lines.append(f"Date: {_date(int(time.time()))}\r\n\r\n")
-    return "\r\n".join(lines).encode("ascii")
+    return ("\r\n".join(lines) + "\r\n").encode("ascii"), length
 
 
 @lru_cache(maxsize=1)
-def _date(second: int) -> str:
-    return formatdate(second, usegmt=True)
+def _date(second: int) -> bytes:
+    return formatdate(second, usegmt=True).encode("ascii")
 
 
 async def send_stream(request: BaseRequest, reply: Reply, body: AsyncIterable[bytes]) -> StreamResponse:
