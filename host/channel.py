@@ -14,6 +14,9 @@ from .worker.protocol import FrameParser, ProtocolError, frame
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
+#: Frames that are written without waiting for more.
+_MOST_WAITING = 16
+
 #: Called with the header and the body of each frame that came in.
 OnFrame = Callable[[dict[str, Any], bytes], None]
 
@@ -25,8 +28,8 @@ class Channel(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._on_frame = on_frame
         self._parser = FrameParser()
-        self._outgoing: list[bytes] = []
         self._transport: asyncio.Transport | None = None
+        self._outgoing: list[list[bytes]] = []
         #: What the worker sent that it should not have; None as long as it keeps to the protocol.
         self.offence: str | None = None
         #: The header that was sent last.
@@ -43,11 +46,14 @@ class Channel(asyncio.Protocol):
         return channel
 
     def send(self, header: dict[str, Any], *body: bytes) -> None:
-        """Send a frame. What is sent in one turn of the loop leaves in one write. Does nothing once lost."""
+        """Send a frame. Frames of one turn of the loop share a write, a few at a time so that the worker can
+        begin. Does nothing once lost."""
         if not self._outgoing:
             self._loop.call_soon(self._flush)
-        self._outgoing += frame(_encode(header), *body)
+        self._outgoing.append(frame(_encode(header), *body))
         self.last_sent = header
+        if len(self._outgoing) >= _MOST_WAITING:
+            self._flush()
 
     def close(self) -> None:
         """End the stream."""
@@ -55,9 +61,9 @@ class Channel(asyncio.Protocol):
             self._transport.close()
 
     def _flush(self) -> None:
-        pieces, self._outgoing = self._outgoing, []
-        if self._transport and not self._transport.is_closing():
-            self._transport.writelines(pieces)
+        frames, self._outgoing = self._outgoing, []
+        if frames and self._transport and not self._transport.is_closing():
+            self._transport.writelines([piece for each in frames for piece in each])
 
     # -- asyncio.Protocol
 

@@ -11,6 +11,9 @@ from typing import Any
 #: Threads that print faster than the host reads wait while this many bytes of it are on their way.
 _MOST_LOGGED = 8 * 1024 * 1024
 
+#: Frames of the loop's own that are written without waiting for more: the host can begin with them.
+_MOST_WAITING = 8
+
 #: For how long they wait at most, in seconds.
 _PATIENCE = 30.0
 
@@ -46,6 +49,8 @@ class Outbox:
                 self._loop.call_soon(self.flush)
             else:
                 self._loop.call_soon_threadsafe(self.flush)
+        elif len(self._frames) >= _MOST_WAITING and threading.get_ident() == self._loop_thread:
+            self.flush()
 
     def send_log(self, frame: list[bytes]) -> None:
         """Send a frame that more of may come than anybody can read: other threads than the loop's may wait."""

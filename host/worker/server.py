@@ -26,12 +26,17 @@ _decode = json.JSONDecoder().raw_decode
 _NOTICE = 0.5
 
 
-class WorkerServer(asyncio.Protocol):
+#: The most that is read at a time, in bytes.
+_READ = 256 * 1024
+
+
+class WorkerServer(asyncio.BufferedProtocol):
     """Serves one host on one stream until it ends."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._parser = FrameParser()
+        self._buffer = memoryview(bytearray(_READ))
         self._functions: dict[str, LoadedFunction] = {}
         self._invocations: dict[int, Invocation] = {}
         self._threads = WorkThreads(default_count())
@@ -62,9 +67,13 @@ class WorkerServer(asyncio.Protocol):
         # The host is gone: nobody would settle what is still running.
         exits.leave(0)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where to read into. One buffer for good: a new one for each read costs as much as the read."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         handlers = self._handlers
-        for header, body in self._parser.feed(data):
+        for header, body in self._parser.feed(bytes(self._buffer[:nbytes])):
             fields, _ = _decode(header.decode())
             handler = handlers.get(fields["type"])
             if handler:
