@@ -41,7 +41,8 @@ async def opened_store(app: App) -> AsyncIterator[EmbeddedStorage]:
 @asynccontextmanager
 async def inspected(app: App) -> AsyncIterator[Host]:
     """The app's functions as a host would find them; no code is loaded."""
-    from .host import Host, HostOptions, Mode  # half a second that other commands need not wait
+    from .configuration import HostOptions, Mode
+    from .host import Host  # half a second that other commands need not wait
 
     log = Log(sys.stderr, "plain", "warning")
     host = Host(HostOptions(root=app.root, store=app.store, mode=Mode.INSPECT), log)

@@ -69,7 +69,8 @@ def _in_running_host(
 
 
 async def _in_own_host(app: App, name: str, data: bytes | None, timeout: timedelta | None) -> dict[str, Any]:
-    from .host import Host, HostOptions, Mode
+    from .configuration import HostOptions, Mode
+    from .host import Host
 
     _check_known(app, name)
     log = Log(sys.stderr, "pretty" if sys.stderr.isatty() else "plain")

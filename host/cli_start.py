@@ -19,7 +19,8 @@ from .cli import run_async
 from .cli_options import App, Duration, app_options
 from .cli_output import Exit, emit_table, fail, show_problems, talk
 from .cli_show import FUNCTION_COLUMNS, function_row
-from .host import Host, HostOptions
+from .configuration import HostOptions
+from .host import Host
 from .log import FORMATS, Log, LogHandler
 
 
@@ -93,12 +94,14 @@ async def _open(host: Host, log: Log) -> None:
         if error.errno == errno.EADDRINUSE:
             from .holders import holder_of_port
 
-            port = host.wanted_port
+            port = host.configuration.port
             fail(
                 f"Port {port} is in use{holder_of_port(port)}. End that process, or choose another port with --port.",
                 Exit.IN_USE,
             )
-        raise ConfigurationError(f"The host cannot listen at {host.address}: {error.strerror}.") from error
+        raise ConfigurationError(
+            f"The host cannot listen at {host.configuration.address}: {error.strerror}."
+        ) from error
 
 
 def _calm_collector() -> None:
@@ -117,7 +120,7 @@ def _show(host: Host) -> None:
         talk("No functions yet. `funchost new hello --trigger http` makes one.")
     talk("")
     talk(
-        f"Listening on {host.url}  (store {host.store_folder}, keys {'asked for' if host.auth else 'not asked for'})"
+        f"Listening on {host.url}  (store {host.configuration.store_folder}, keys {'asked for' if host.configuration.asks_for_keys else 'not asked for'})"
     )
     talk("Ctrl+C stops.")
 

@@ -23,8 +23,8 @@ def make_front(host: Host) -> HttpFront:
 
 
 def _options(host: Host) -> FrontOptions:
-    http = host.settings.host_json.extensions.http
-    app = host.settings.app
+    http = host.configuration.settings.host_json.extensions.http
+    app = host.configuration.settings.app
     limit = whole_number(app.get("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"), 1, 2**63)
     return FrontOptions(
         route_prefix=http.routePrefix,
@@ -38,8 +38,8 @@ def _options(host: Host) -> FrontOptions:
 
 
 def _cors(host: Host, app: AppSettings) -> Cors | None:
-    origins = app.host.CORS if host.options.cors is None else host.options.cors
-    credentials = host.options.cors_credentials
+    origins = app.host.CORS if host.configuration.options.cors is None else host.configuration.options.cors
+    credentials = host.configuration.options.cors_credentials
     if not origins:
         return None
     return Cors(
