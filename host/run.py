@@ -33,8 +33,8 @@ class Run:
         self.trace = Trace.of(event, self.invocation_id)
         #: Attempts begun; those that something else broke off do not count.
         self.attempts = 1
-        #: Of the singleton's lease.
-        self.fence: int | None = None
+        #: Of the lease that lets it run: its listener's, or its own as a singleton.
+        self.fence = event.fence
         self.last_error: ErrorInfo | None = None
         #: Watched files that it wrote; None where that is not looked for.
         self.wrote: list[str] | None = None

@@ -84,6 +84,8 @@ class TriggerEvent(msgspec.Struct, kw_only=True):
     #: W3C trace context of whoever caused this.
     traceparent: str | None = None
     tracestate: str | None = None
+    #: Of the lease that its listener holds, if it holds one.
+    fence: int | None = None
     #: False when running it again unasked could do harm (an HTTP request).
     repeatable: bool = True
     #: Called with the outcome while the function's locks are still held. Must store the outcome's messages

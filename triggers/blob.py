@@ -23,9 +23,9 @@ from .base import Deliver, Listener, Resources, Trigger, TriggerEvent
 from .blob_source import BlobFolder, BlobMessage, BlobSource
 from .descriptor import FunctionDescriptor
 from .fields import BlobTriggerFields
-from .queue import QueueListener, one_host_only
+from .queue import QueueListener
 from .scan import ScannedQueue, Scanner, scan_interval
-from .singleton import ListenerLease
+from .singleton import ListenerLease, one_host_only
 
 POISON_QUEUE = "webjobs-blobtrigger-poison"
 
@@ -49,6 +49,9 @@ class BlobTrigger(Trigger):
         self.queue = f"azure-webjobs-blobtrigger-{function.name.lower()}"
 
     def listener(self, deliver: Deliver) -> Listener:
+        return one_host_only(self.function, deliver, self.resources, self._listener)
+
+    def _listener(self, deliver: Deliver) -> Listener:
         name = self.function.name
         source = BlobSource(name, self.pattern, self.store, self.resources.state, self.queue)
         scanner = Scanner(
@@ -65,8 +68,7 @@ class BlobTrigger(Trigger):
             resources=self.resources,
             concurrency=self.function.policy.concurrency,
         )
-        both = ScannedQueue(ListenerLease(scanner, f"scan:blob:{name}", self.resources), queue)
-        return one_host_only(both, self.function, self.resources)
+        return ScannedQueue(ListenerLease(scanner, f"scan:blob:{name}", self.resources), queue)
 
     def describe(self) -> str:
         return self.fields.path

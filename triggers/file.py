@@ -23,9 +23,9 @@ from .fields import FileTriggerFields
 from .file_place import FilePlace, printable
 from .file_source import FileMessage, FileSource, FileWatching
 from .own_writes import GENERATIONS, OwnWrites
-from .queue import QueueListener, one_host_only
+from .queue import QueueListener
 from .scan import ScannedQueue, Scanner, scan_interval
-from .singleton import ListenerLease
+from .singleton import ListenerLease, one_host_only
 
 POISON_QUEUE = "webjobs-filetrigger-poison"
 
@@ -51,6 +51,9 @@ class FileTrigger(Trigger):
         self.queue = f"azure-webjobs-filetrigger-{function.name.lower()}"
 
     def listener(self, deliver: Deliver) -> Listener:
+        return one_host_only(self.function, deliver, self.resources, self._listener)
+
+    def _listener(self, deliver: Deliver) -> Listener:
         name, resources, own = self.function.name, self.resources, OwnWrites()
         watching = FileWatching(
             function=name,
@@ -75,7 +78,7 @@ class FileTrigger(Trigger):
             concurrency=self.function.policy.concurrency,
         )
         runs.listener = ScannedQueue(ListenerLease(scanner, f"scan:file:{name}", resources), queue)
-        return one_host_only(runs.listener, self.function, resources)
+        return runs.listener
 
     def describe(self) -> str:
         return self.fields.path

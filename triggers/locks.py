@@ -84,10 +84,13 @@ class Locks:
         self._held.pop(lock.lease, None)
         await self._give_back(lock.lease)
 
-    def surely_holds(self, name: str) -> bool:
-        """Whether no other host can hold the lease yet, also when this one has just stood still for a while."""
+    def surely_held(self, name: str) -> Lease | None:
+        """The lease, unless another host may hold it by now, as when this one has just stood still for a while."""
         now = asyncio.get_running_loop().time()
-        return any(lease.name == name and now < lock.asked + SURE for lease, lock in self._held.items())
+        for lease, lock in self._held.items():
+            if lease.name == name and now < lock.asked + SURE:
+                return lease
+        return None
 
     async def wait_for_release(self, limit: timedelta) -> None:
         """Return when somebody gave a lease back, or after `limit`."""

@@ -12,11 +12,11 @@ from ..bindings.errors import FunchostError, QueueMissing, ReceiptLost, StoreErr
 from ..bindings.expressions import payload_metadata
 from ..bindings.queue import LEASE, QueueMessage, QueueStore
 from .base import Deliver, ErrorInfo, Listener, Outcome, Resources, Status, Trigger, TriggerEvent
-from .descriptor import FunctionDescriptor, QueuePolicy, SingletonMode
+from .descriptor import FunctionDescriptor, QueuePolicy
 from .fields import QueueTriggerFields
 from .poison import poison_message, poison_queue_name, with_failure
 from .polling import BackOff
-from .singleton import ListenerLease
+from .singleton import one_host_only
 
 log = logging.getLogger("funchost.triggers.queue")
 
@@ -44,7 +44,10 @@ class QueueTrigger(Trigger):
         self._needs_data = function.needs_binding_data
 
     def listener(self, deliver: Deliver) -> Listener:
-        listener = QueueListener(
+        return one_host_only(self.function, deliver, self.resources, self._listener)
+
+    def _listener(self, deliver: Deliver) -> QueueListener:
+        return QueueListener(
             function=self.function.name,
             queue=self._queue,
             store=self.resources.queues(self.fields.connection or ""),
@@ -55,7 +58,6 @@ class QueueTrigger(Trigger):
             resources=self.resources,
             concurrency=self.function.policy.concurrency,
         )
-        return one_host_only(listener, self.function, self.resources)
 
     def describe(self) -> str:
         return f"queue {self._queue}"
@@ -300,14 +302,6 @@ class QueueListener:
             ended=now,
             error=ErrorInfo(type(error).__name__, str(error)),
         )
-
-
-def one_host_only(listener: Listener, function: FunctionDescriptor, resources: Resources) -> Listener:
-    """The listener, behind a lease when the function's singleton policy says so."""
-    singleton = function.policy.singleton
-    if singleton and singleton.mode is SingletonMode.LISTENER:
-        return ListenerLease(listener, f"{function.name}.Listener", resources)
-    return listener
 
 
 def _text(body: bytes) -> str | None:

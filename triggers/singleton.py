@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from datetime import timedelta
 
 from .base import Deliver, Listener, Outcome, Resources, Status, TriggerEvent
+from .descriptor import FunctionDescriptor, SingletonMode
 from .locks import Lock
 
 #: How often a host that lost asks again. A lease that is given back, or whose host died, is noticed at once.
@@ -96,9 +98,34 @@ def while_held(name: str, deliver: Deliver, function: str, resources: Resources)
     """
 
     async def deliver_if_held(event: TriggerEvent) -> Outcome:
-        if resources.locks.surely_holds(name):
+        lease = resources.locks.surely_held(name)
+        if lease is not None:
+            event.fence = lease.fence
             return await deliver(event)
         now = resources.clock.now()
-        return Outcome(status=Status.INTERRUPTED, function=function, invocation_id="", started=now, ended=now)
+        outcome = Outcome(
+            status=Status.INTERRUPTED, function=function, invocation_id="", started=now, ended=now
+        )
+        if event.settle:
+            await event.settle(outcome)
+        return outcome
 
     return deliver_if_held
+
+
+def listener_lease(function: FunctionDescriptor) -> str | None:
+    """The lease that the function's listener needs by its singleton policy; None when it needs none."""
+    singleton = function.policy.singleton
+    if singleton and singleton.mode is SingletonMode.LISTENER:
+        return f"{function.name}.Listener"
+    return None
+
+
+def one_host_only(
+    function: FunctionDescriptor, deliver: Deliver, resources: Resources, make: Callable[[Deliver], Listener]
+) -> Listener:
+    """The listener that `make` makes, behind a lease when the function's singleton policy says so."""
+    lease = listener_lease(function)
+    if lease is None:
+        return make(deliver)
+    return ListenerLease(make(while_held(lease, deliver, function.name, resources)), lease, resources)

@@ -62,3 +62,21 @@ async def test_an_event_of_a_host_that_stood_still_is_interrupted(monkeypatch: p
     assert (await deliver(resources)(EVENT)).succeeded
     stand_still(2, monkeypatch)
     assert (await deliver(resources)(EVENT)).status is Status.INTERRUPTED
+
+
+async def test_an_event_carries_the_fence_of_its_listeners_lease() -> None:
+    resources = memory_resources()
+    lock = await held(resources)
+    event = TriggerEvent(kind="timer")
+    await deliver(resources)(event)
+    assert event.fence == lock.lease.fence
+
+
+async def test_an_event_that_is_interrupted_is_settled_all_the_same() -> None:
+    settled: list[Status] = []
+
+    async def settle(outcome: Outcome) -> None:
+        settled.append(outcome.status)
+
+    await deliver(memory_resources())(TriggerEvent(kind="queue", settle=settle))
+    assert settled == [Status.INTERRUPTED]
