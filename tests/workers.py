@@ -67,7 +67,9 @@ class App:
 
     def settings(self, **settings: Any) -> WorkerSettings:
         """Settings for workers of this app."""
-        return WorkerSettings(**{"root": self.root, "python": Path(sys.executable), **settings})
+        # Tests change code within a second, which Python's byte code would not notice.
+        own = {"root": self.root, "python": Path(sys.executable), "fresh_code": True}
+        return WorkerSettings(**{**own, **settings})
 
     def on_log(self, header: dict[str, Any], text: str) -> None:
         """Remember what a worker said."""

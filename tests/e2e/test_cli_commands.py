@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -281,11 +282,21 @@ def test_run_tells_of_a_host_that_does_not_answer(tmp_path: Path) -> None:
     assert "No answer from the host at http://localhost:9" in said(done)
 
 
+#: Runs a command that heeds Ctrl+C also where the tests run in the background of a shell, which ignores it.
+_HEEDING_CTRL_C = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
 def test_run_by_keyboard_interrupt_ends_as_interrupted(tmp_path: Path) -> None:
     code = "import time\ndef main(data):\n    print('begun', flush=True)\n    time.sleep(20)\n"
     add(tmp_path, "slow", code)
     process = subprocess.Popen(
-        [COMMAND, "run", "slow", "--root", str(tmp_path)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        [sys.executable, "-c", _HEEDING_CTRL_C, COMMAND, "run", "slow", "--root", str(tmp_path)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
     )
     assert process.stderr is not None
     with process.stderr:
@@ -423,6 +434,7 @@ def name_a_silent_host(root: Path, function: str) -> None:
     hosts = root / ".funchost/hosts"
     hosts.mkdir(parents=True, exist_ok=True)
     (hosts / "silent.json").write_text(json.dumps(entry))
+    (hosts / "silent.lock").touch()
 
 
 def wait_for_messages(root: Path, name: str, count: int) -> Any:
