@@ -3,7 +3,7 @@
 HTTP: requests/s of a function that does nothing, through host and worker, against bare aiohttp on uvloop.
 Queue: messages/s of a function that does nothing, on the durable embedded store, and CPU time per message.
 
-    python benchmarks/quick.py [--rounds 3] [--seconds 3] [--messages 20000] [--json]
+    python benchmarks/quick.py [--rounds 7] [--seconds 1] [--messages 20000] [--json]
 
 Needs nothing but the package itself. All traffic stays on this machine.
 """
@@ -234,8 +234,8 @@ def _free_port() -> int:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="HTTP and queue, each beside its yardstick.")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=3.0, help="of load for each contender and round")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=1.0, help="of load for each contender and round")
     parser.add_argument("--messages", type=int, default=20_000)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()

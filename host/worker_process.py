@@ -56,6 +56,10 @@ _LAST_WORDS = 0.2
 OnLog = Callable[[dict[str, Any], str], None]
 
 
+#: What is left out of an invocation for a function that looks at the content alone: a third of the work on it.
+_BESIDE_CONTENT = ("data", "metadata", "trace", "retry", "fence")
+
+
 class _Running:
     """Book-keeping of one invocation in flight."""
 
@@ -79,6 +83,8 @@ class WorkerProcess:
         self._child: ChildProcess | None = None
         self._burial: asyncio.Task[None] | None = None
         self._next_id = 0
+        #: Functions that look at nothing but the content of an event.
+        self._content_only: set[str] = set()
         self._deadlines = Deadlines(self._over_time)
         self._running: dict[int, _Running] = {}
         self._downloads: dict[int, ResultStream] = {}
@@ -223,8 +229,10 @@ class WorkerProcess:
             return future
         self._next_id += 1
         id_ = self._next_id
-        header = call.header
-        header["id"] = id_
+        header = {"id": id_, **call.header}
+        if header["function"] in self._content_only:
+            for key in _BESIDE_CONTENT:
+                header.pop(key, None)
         running = self._running[id_] = _Running(call, future)
         self._idle.clear()
         if call.timeout is not None:
@@ -277,6 +285,8 @@ class WorkerProcess:
             self._ready.set_result(None)
 
     def _on_loaded(self, header: dict[str, Any], _: bytes) -> None:
+        if header.get("contentOnly"):
+            self._content_only.add(header["function"])
         answer = self._loading.get(header["function"])
         if answer and not answer.done():
             answer.set_result(None if header["ok"] else ErrorInfo(**header["error"]))
@@ -386,11 +396,12 @@ class WorkerProcess:
             return set(self._dying)
         if self.in_flight != 1:
             return set()
-        return {id_ for id_, running in self._running.items() if not self._never_arrived(running)}
+        return {id_ for id_ in self._running if not self._never_arrived(id_)}
 
-    def _never_arrived(self, running: _Running) -> bool:
+    def _never_arrived(self, id_: int) -> bool:
         """The process had died before it could read this invocation."""
-        return self._channel.unread and self._channel.last_sent is running.call.header
+        last = self._channel.last_sent
+        return self._channel.unread and last.get("type") == "invoke" and last["id"] == id_
 
     def _reason(self, code: int) -> str:
         if self._channel.offence:

@@ -105,6 +105,7 @@ class WorkerServer(asyncio.BufferedProtocol):
         try:
             function = self._functions[name] = loader.load(header["function"], self.root)
             loaded["asynchronous"] = function.asynchronous
+            loaded["contentOnly"] = function.content_only
         except BaseException as error:
             loaded.update(ok=False, error=describe(error))
         # What loading made stays: the collector need not look at it again.

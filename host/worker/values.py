@@ -38,6 +38,12 @@ class LoadedFunction:
         self.needs_stream = signature.needs_stream
         #: The name of the parameter that gets the `Context`; None when there is none.
         self.context_parameter = signature.context
+        #: It looks at nothing of an event but its content.
+        self.content_only = (
+            signature.context is None
+            and signature.trigger.type != "timerTrigger"
+            and not any(map(_is_rich, (signature.trigger, *signature.inputs)))
+        )
         self._trigger = signature.trigger.name
         self._read_trigger = _trigger_reader(signature.trigger)
         self._inputs = [(parameter.name, _input_reader(parameter)) for parameter in signature.inputs]
@@ -77,9 +83,15 @@ class LoadedFunction:
             arguments[name] = None if kind == "none" else read(header, kind, content)
 
 
+def _is_rich(parameter: Parameter) -> bool:
+    """Whether it gets a value of azure.functions, which is made of more than the content."""
+    annotation = parameter.annotation
+    return values_azure.is_azure(annotation) or (annotation is None and parameter.type in _RICH)
+
+
 def _trigger_reader(parameter: Parameter) -> values_azure.Build:
     annotation = parameter.annotation
-    if values_azure.is_azure(annotation) or (annotation is None and parameter.type in _RICH):
+    if _is_rich(parameter):
         return values_azure.builder(parameter.type, parameter.where)
     if annotation is None:
         annotation = bytes if _is_binary(parameter) or parameter.type == "fileTrigger" else str
@@ -92,7 +104,7 @@ def _trigger_reader(parameter: Parameter) -> values_azure.Build:
 
 def _input_reader(parameter: Parameter) -> Read:
     annotation = parameter.annotation
-    if values_azure.is_azure(annotation) or (annotation is None and parameter.type in _RICH):
+    if _is_rich(parameter):
         build = values_azure.builder(parameter.type, parameter.where)
         return lambda header, kind, content: build(header, content)
     if annotation is None:
