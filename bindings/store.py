@@ -2,7 +2,7 @@
 
 Every change is an operation: a function of a connection. Operations that wait while a commit is on its way to
 the disk share the next one, so that durability (WAL with ``synchronous=FULL``) costs one fsync for all of them.
-Any number of processes may use the file; what one commits, the others notice within 25 ms.
+Any number of processes may use the file; what one commits, the others notice within 40 ms.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SCHEMA_VERSION = 1
 BUSY_TIMEOUT = 10.0
 
 #: How often another process's commits are looked for, in seconds.
-NOTICE_INTERVAL = 0.025
+NOTICE_INTERVAL = 0.04
 
 _CLOSE = None
 

@@ -20,6 +20,7 @@ from .cli_options import App, Duration, app_options
 from .cli_output import Exit, emit_table, fail, show_problems, talk
 from .cli_show import FUNCTION_COLUMNS, function_row
 from .configuration import HostOptions
+from .functions import FunctionStatus
 from .host import Host
 from .log import FORMATS, Log, LogHandler
 
@@ -71,9 +72,10 @@ async def _serve(host: Host, log: Log, *, strict: bool, quiet: bool) -> int:
         await host.stop(timedelta(0))
         fail(f"{len(problems)} problems, and --strict asks for none.", Exit.CONFIGURATION)
     await host.serve()
-    _calm_collector()
     if not quiet:
-        _show(host)
+        # Drawing the table takes longer than answering the first requests, which are let by.
+        await asyncio.to_thread(_show, host, host.functions.status())
+    asyncio.get_running_loop().call_later(_SETTLED, _calm_collector)
     await asked.first.wait()
     log.say("info", "Stopping: what runs may finish. A second signal stops at once.")
     stopping = asyncio.create_task(host.stop())
@@ -104,6 +106,10 @@ async def _open(host: Host, log: Log) -> None:
         ) from error
 
 
+#: Seconds after which a host is no longer busy with its start.
+_SETTLED = 2.0
+
+
 def _calm_collector() -> None:
     """Keep the garbage collector from looking at the whole host again and again: what start made stays, and what
     a request or message leaves behind is freed without it. That is 7 % of the host's work under load."""
@@ -112,16 +118,15 @@ def _calm_collector() -> None:
     gc.set_threshold(20_000, 20, 20)
 
 
-def _show(host: Host) -> None:
-    rows = host.functions.status()
+def _show(host: Host, rows: list[FunctionStatus]) -> None:
+    configuration = host.configuration
+    keys = "asked for" if configuration.asks_for_keys else "not asked for"
     if rows:
         emit_table(FUNCTION_COLUMNS, [function_row(row, host.url) for row in rows], err=True)
     else:
         talk("No functions yet. `funchost new hello --trigger http` makes one.")
     talk("")
-    talk(
-        f"Listening on {host.url}  (store {host.configuration.store_folder}, keys {'asked for' if host.configuration.asks_for_keys else 'not asked for'})"
-    )
+    talk(f"Listening on {host.url}  (store {configuration.store_folder}, keys {keys})")
     talk("Ctrl+C stops.")
 
 
