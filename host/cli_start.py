@@ -71,10 +71,13 @@ async def _serve(host: Host, log: Log, *, strict: bool, quiet: bool) -> int:
     if strict and host.problems:
         await host.stop(timedelta(0))
         fail(f"{len(problems)} problems, and --strict asks for none.", Exit.CONFIGURATION)
+    # The table and the URL come first; what functions say from here on waits for that.
+    log.hold()
     await host.serve()
     if not quiet:
         # Drawing the table takes longer than answering the first requests, which are let by.
         await asyncio.to_thread(_show, host, host.functions.status())
+    log.release()
     asyncio.get_running_loop().call_later(_SETTLED, _calm_collector)
     await asked.first.wait()
     log.say("info", "Stopping: what runs may finish. A second signal stops at once.")

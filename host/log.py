@@ -36,6 +36,8 @@ class Log:
         self._clock = clock or SystemClock()
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._dropped = 0
+        self._released = threading.Event()
+        self._released.set()
         self._thread = threading.Thread(target=self._write, name="log", daemon=True)
         self._thread.start()
 
@@ -58,8 +60,17 @@ class Log:
         else:
             self._lines.put(self._readable(now, level, text, function, invocation))
 
+    def hold(self) -> None:
+        """Write nothing until `release` (or `close`): what is said meanwhile comes after what is shown now."""
+        self._released.clear()
+
+    def release(self) -> None:
+        """Write what was held, and go on."""
+        self._released.set()
+
     def close(self) -> None:
         """Write what is waiting, and stop."""
+        self._released.set()
         self._lines.put(None)
         self._thread.join(timeout=5)
 
@@ -78,6 +89,7 @@ class Log:
         ended = False
         while not ended:
             lines = [self._lines.get()]
+            self._released.wait()
             while not self._lines.empty() and len(lines) < 1000:
                 lines.append(self._lines.get())
             ended = None in lines

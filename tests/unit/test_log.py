@@ -129,3 +129,14 @@ def test_what_the_hosts_modules_log_comes_out_too(number: int, level: str) -> No
     log.close()
     line = json.loads(stream.getvalue())
     assert (line["level"], line["message"], line["logger"]) == (level, "3 queued", "funchost.triggers")
+
+
+def test_what_is_said_while_it_is_held_is_written_once_released() -> None:
+    stream = io.StringIO()
+    log = Log(stream, "plain")
+    log.hold()
+    log.say("info", "early")
+    assert stream.getvalue() == ""
+    log.release()
+    log.close()
+    assert "early" in stream.getvalue()
