@@ -178,6 +178,7 @@ def test_each_message_settles_once_whatever_is_killed(tmp_path: Path) -> None:
     chance = random.Random(1)
     app.send("jobs", *jobs)
     hosts = [RunningHost(app.root, "--workers", "2").start() for _ in range(2)]
+    deaths = 0
     try:
         while len(app.peek("jobs")) > 100:
             victim = chance.choice(hosts)
@@ -188,12 +189,16 @@ def test_each_message_settles_once_whatever_is_killed(tmp_path: Path) -> None:
             elif pids := workers(victim):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(chance.choice(pids), chance.choice([signal.SIGKILL, signal.SIGSEGV]))
+                    deaths += 1
         app.wait_until_empty("jobs")
     finally:
         for host in hosts:
             host.kill()
     assert sorted(message.body for message in app.peek("done")) == sorted(jobs)
-    assert set(app.ledger("run")) == {"1"}
+    # A worker that dies with one run in it can only have died of that one: so a death costs at most one delivery,
+    # and the death of a host none.
+    counts = [int(count) for count in app.ledger("run")]
+    assert sum(count > 1 for count in counts) <= deaths
     assert app.peek("jobs-poison") == []
 
 
