@@ -34,7 +34,7 @@ CONNECTIONS = 32
 HTTP_JSON = """{"bindings": [
     {"type": "httpTrigger", "name": "req", "authLevel": "anonymous"}, {"type": "http", "direction": "out", "name": "$return"}]}"""
 QUEUE_JSON = """{"bindings": [{"type": "queueTrigger", "name": "msg", "queueName": "work",
-    "batchSize": 32, "newBatchThreshold": 512}]}"""
+    "batchSize": 32, "newBatchThreshold": 192}]}"""
 
 BARE = textwrap.dedent(
     """

@@ -63,6 +63,7 @@ def start(
 
 
 async def _serve(host: Host, log: Log, *, strict: bool, quiet: bool) -> int:
+    _calm_collector()
     asked = _StopSignals()
     problems = host.prepare()
     host.on_problems = show_problems
@@ -78,7 +79,6 @@ async def _serve(host: Host, log: Log, *, strict: bool, quiet: bool) -> int:
         # Drawing the table takes longer than answering the first requests, which are let by.
         await asyncio.to_thread(_show, host, host.functions.status())
     log.release()
-    asyncio.get_running_loop().call_later(_SETTLED, _calm_collector)
     await asked.first.wait()
     log.say("info", "Stopping: what runs may finish. A second signal stops at once.")
     stopping = asyncio.create_task(host.stop())
@@ -114,11 +114,15 @@ _SETTLED = 2.0
 
 
 def _calm_collector() -> None:
-    """Keep the garbage collector from looking at the whole host again and again: what start made stays, and what
+    """Keep the garbage collector from looking at the whole host again and again: what start makes stays, and what
     a request or message leaves behind is freed without it. That is 7 % of the host's work under load."""
+    gc.set_threshold(20_000, 20, 20)
+    asyncio.get_running_loop().call_later(_SETTLED, _forget_start)
+
+
+def _forget_start() -> None:
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
 
 
 def _show(host: Host, rows: list[FunctionStatus]) -> None:
