@@ -46,10 +46,6 @@ class ReceiptLost(FunchostError):
     """The message was handed to someone else meanwhile; this delivery no longer counts."""
 
 
-class LeaseLost(FunchostError):
-    """Another host holds this lease now."""
-
-
 class BindingError(FunchostError):
     """A value could not be brought to, or taken from, a binding."""
 

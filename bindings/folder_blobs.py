@@ -56,10 +56,6 @@ class FolderBlobs:
             )
         return path
 
-    def container_folder(self, container: str) -> Path:
-        """The folder of one container, which need not exist."""
-        return self.folder / container_name(container)
-
     async def get(self, container: str, name: str) -> tuple[BlobInfo, bytes] | None:
         return await asyncio.to_thread(self._get, container_name(container), name)
 

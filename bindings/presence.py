@@ -131,11 +131,6 @@ class Presence:
         return await self._store.write(operation)
 
 
-def live_hosts(store: Store, rows: list[tuple[str, int]]) -> list[tuple[str, int]]:
-    """Of (owner, process id) pairs, those whose process still exists."""
-    return [(owner, pid) for owner, pid in rows if not _is_unlocked(store.folder, owner)]
-
-
 def _lock_file(folder: Path, owner: str) -> FileLock:
     return FileLock(folder / "hosts" / f"{owner}.lock")
 

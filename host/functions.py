@@ -7,14 +7,13 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-import msgspec
-
 from ..bindings.errors import ConfigurationError, FunchostError
 from ..triggers.base import Deliver, ErrorInfo, Listener, Outcome, Resources, Trigger
 from ..triggers.descriptor import FunctionDescriptor, Problem
 from ..triggers.registry import trigger_class
 from .discovery import Discovery
 from .executor import Executor
+from .function_json import fields_of
 
 #: Pauses between two tries to start a listener, in seconds; the last one repeats.
 START_PAUSES = (2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 120.0)
@@ -158,11 +157,6 @@ class Functions:
         wanted = name.lower()
         return next((one for key, one in self._served.items() if key.lower() == wanted), None)
 
-    def reason_against(self, name: str) -> str | None:
-        """Why a function of that name is not served, when it is known to be there."""
-        wanted = name.lower()
-        return next((" ".join(why) for key, (_, why) in self._broken.items() if key.lower() == wanted), None)
-
     @property
     def outdated(self) -> list[str]:
         """The functions that go on as they were, since what they are now cannot be served."""
@@ -270,7 +264,7 @@ class Functions:
 
     def _make(self, descriptor: FunctionDescriptor) -> ServedFunction:
         cls = trigger_class(descriptor.trigger.type)
-        fields = msgspec.convert(descriptor.trigger.fields, cls.Fields)
+        fields = fields_of(descriptor.trigger, cls.Fields)
         trigger = cls(descriptor, fields, self._resources)
         return ServedFunction(descriptor, trigger, self._executor.deliver(descriptor), self._resources.report)
 
