@@ -8,7 +8,6 @@ import gc
 import logging
 import signal
 import sys
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +69,7 @@ async def _serve(host: Host, log: Log, *, strict: bool, quiet: bool) -> int:
     await _open(host, log)
     show_problems(host.problems)
     if strict and host.problems:
-        await host.stop(timedelta(0))
+        await host.stop()
         fail(f"{len(problems)} problems, and --strict asks for none.", Exit.CONFIGURATION)
     # The table and the URL come first; what functions say from here on waits for that.
     log.hold()
