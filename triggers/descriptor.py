@@ -93,6 +93,8 @@ class Binding:
     cardinality: str = "one"
     #: The fields of its type, in their known spelling, with ``%SETTING%`` already put in.
     fields: dict[str, Any] = field(default_factory=dict)
+    #: Where its connection leads: ``embedded``, ``azure`` or ``aws``.
+    storage: str = "embedded"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,12 +105,17 @@ class FunctionDescriptor:
     #: The function's folder.
     directory: Path
     script_file: Path
+    #: The function's name in the script.
     entry_point: str
     trigger: Binding
     #: All other bindings, inputs and outputs, in their order.
     bindings: tuple[Binding, ...] = ()
     policy: Policy = Policy()
     disabled: bool = False
+    #: Whether it is defined by decorators in the app's one script, and not by a folder of its own.
+    decorated: bool = False
+    #: Types of its bindings that need a service which is not spoken here: it can only be run by hand.
+    unserved: tuple[str, ...] = ()
     #: A hash of function.json and the app's settings for it: the listener is restarted when it changes.
     fingerprint: str = ""
 
