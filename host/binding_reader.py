@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -15,7 +15,14 @@ from ..triggers.descriptor import Binding
 from ..triggers.fields import BINDING_FIELDS
 from .binding_checks import STORED, check_binding
 from .checker import Checker, fields_of_model
-from .function_models import DIRECTIONS, NOT_SERVED, TRIGGER_FIELDS, BindingCommon, binding_fields
+from .function_models import (
+    DIRECTIONS,
+    NOT_SERVED,
+    TRIGGER_FIELDS,
+    BindingCommon,
+    UnservedFields,
+    binding_fields,
+)
 from .jsonc import KeyPath
 from .policy import PolicyFields
 from .report import Report
@@ -34,23 +41,25 @@ class BindingReader:
         self._triggers = triggers
         own = [*BINDING_FIELDS, *(kind for kind in TRIGGER_FIELDS if kind in triggers)]
         self._spellings = {kind.lower(): kind for kind in own}
+        self._unserved = {kind.lower(): kind for kind in NOT_SERVED}
         self._app = app
         self._report = report
 
     def model(self, entry: Any) -> type[Struct] | None:
-        """The fields of the entry's type; None when that is missing or not served."""
+        """The fields of the entry's type; None when that is missing or unknown."""
         kind = self._spelled(str(_lowered(entry).get("type")))
         if kind is None:
             return None
-        return BINDING_FIELDS.get(kind) or self._triggers[kind]
+        return BINDING_FIELDS.get(kind) or self._triggers.get(kind) or UnservedFields
 
     def _spelled(self, kind: str) -> str | None:
         """The type as it is known; those of other packages are looked through only for one that is not ours."""
         own = self._spellings.get(kind.lower())
-        return own or next((each for each in self._triggers if each.lower() == kind.lower()), None)
+        brought = own or next((each for each in self._triggers if each.lower() == kind.lower()), None)
+        return brought or self._unserved.get(kind.lower())
 
     def _known(self) -> list[str]:
-        return sorted({*BINDING_FIELDS, *self._triggers})
+        return sorted({*BINDING_FIELDS, *self._triggers, *NOT_SERVED})
 
     def read(self, entry: Any, path: KeyPath, checker: Checker) -> Binding | None:
         """The binding, checked and with its settings put in; None when something is wrong, which is told."""
@@ -59,6 +68,8 @@ class BindingReader:
         if model is None:
             self._tell_type(entry, path)
             return None
+        binding = self._read_unserved(entry, path, checker) if model is UnservedFields else None
+        binding = binding or self._read_served(entry, model, path, checker)
         settled = {
             key: value
             if key.lower() in map(str.lower, _COMMON)
@@ -89,7 +100,11 @@ class BindingReader:
             data_type=checked.get("dataType", "undefined"),
             cardinality=checked.get("cardinality", "one"),
             fields=check_binding(kind, fields, self._report, path),
+            storage=self._storage(kind, fields),
         )
+
+    def _storage(self, kind: str, fields: Mapping[str, Any]) -> str:
+        return self._app.connection(fields.get("connection") or "").kind if kind in STORED else "embedded"
 
     def _tell_type(self, entry: Any, path: KeyPath) -> None:
         lowered = _lowered(entry)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -30,6 +31,29 @@ class InvocationTimeout(FunchostError):
 
 class WorkerStartError(FunchostError):
     """The worker process did not start."""
+
+
+class IndexFailed(FunchostError):
+    """The script that defines the app's functions cannot be read."""
+
+    def __init__(self, error: ErrorInfo) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+class Indexed(msgspec.Struct, frozen=True):
+    """One function that decorators define, as a worker found it."""
+
+    name: str
+    #: The folder of its code.
+    directory: str
+    #: Where its code stands; empty and None where that cannot be told.
+    file: str
+    line: int | None
+    #: The function's name in the code.
+    entryPoint: str
+    #: What a function.json would hold.
+    document: dict[str, Any]
 
 
 class Call(msgspec.Struct):
@@ -82,9 +106,22 @@ def describe_function(function: FunctionDescriptor) -> dict[str, Any]:
         "directory": str(function.directory),
         "scriptFile": str(function.script_file),
         "entryPoint": function.entry_point,
+        "decorated": function.decorated,
         "trigger": _describe_binding(function.trigger),
         "bindings": [_describe_binding(binding) for binding in function.bindings],
     }
+
+
+def watched_folders(function: FunctionDescriptor, root: Path) -> list[str]:
+    """The folders in which writes of functions are to be told, for this function: that of a file trigger."""
+    if function.trigger.type != "fileTrigger":
+        return []
+    from ..triggers.file_place import FilePlace  # only apps with a file trigger need it
+
+    try:
+        return [FilePlace(function.trigger.fields["path"], root).root]
+    except FunchostError:
+        return []
 
 
 def _describe_binding(binding: Binding) -> dict[str, Any]:
@@ -94,5 +131,6 @@ def _describe_binding(binding: Binding) -> dict[str, Any]:
         "direction": binding.direction,
         "dataType": binding.data_type,
         "cardinality": binding.cardinality,
+        "storage": binding.storage,
         "fields": binding.fields,
     }

@@ -59,13 +59,19 @@ async def inspected(app: App) -> AsyncIterator[Host]:
 
 def function_names(app: App) -> list[str]:
     """The names of all functions of the app, those in error included."""
-    from ..triggers.registry import TRIGGER_TYPES
-    from .discovery import discover
+    from .configuration import Configuration, HostOptions
 
-    settings = Settings.load(app.root, os.environ)
-    found = discover(app.root, settings.app, settings.host_json, trigger_fields=TRIGGER_TYPES)
+    found = Configuration(HostOptions(root=app.root, store=app.store)).finder.find()
+    if found.script is not None:
+        names: list[str] = run_async(lambda: _names_by_decorators(app))
+        return names
     broken = {problem.function for problem in found.problems if problem.function}
     return sorted(broken | {function.name for function in found.functions})
+
+
+async def _names_by_decorators(app: App) -> list[str]:
+    async with inspected(app) as host:
+        return [status.name for status in host.functions.status()]
 
 
 def hosts_of(app: App) -> list[HostClient]:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import enum
 import ipaddress
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from ..bindings.errors import ConfigurationError, FunchostError
-from ..triggers.descriptor import FunctionDescriptor
+from ..bindings.errors import ConfigurationError
 from ..triggers.registry import TRIGGER_TYPES
-from .discovery import Discovery, discover
+from .discovery import Finder
 from .runtime import STORE_FOLDER
 from .settings import Settings, whole_number
 from .worker_settings import WorkerSettings, default_python
@@ -74,11 +72,16 @@ class Configuration:
         defaults = {"AZURE_FUNCTIONS_ENVIRONMENT": "Development", "AzureWebJobsScriptRoot": str(self.root)}
         return Settings.load(self.root, {**defaults, **self.options.environ})
 
-    def discover(self) -> Discovery:
-        """The functions as they are now."""
-        only = set(self.options.functions) if self.options.functions is not None else None
-        settings = self.settings
-        return discover(self.root, settings.app, settings.host_json, only=only, trigger_fields=TRIGGER_TYPES)
+    @property
+    def finder(self) -> Finder:
+        """What finds the functions, as they are now."""
+        return Finder(
+            root=self.root,
+            settings=self.settings.app,
+            host_json=self.settings.host_json,
+            only=self.options.functions,
+            trigger_fields=TRIGGER_TYPES,
+        )
 
     @property
     def address(self) -> str:
@@ -121,8 +124,9 @@ class Configuration:
         setting = self.settings.app.get("FUNCTIONS_WORKER_PROCESS_COUNT")
         return min(self.options.workers or whole_number(setting, 1, MOST_WORKERS) or 1, MOST_WORKERS)
 
-    def worker_settings(self, functions: Iterable[FunctionDescriptor]) -> WorkerSettings:
-        """How workers are started for these functions."""
+    @property
+    def worker_settings(self) -> WorkerSettings:
+        """How workers are started."""
         app = self.settings.app
         return WorkerSettings(
             root=self.root,
@@ -131,7 +135,6 @@ class Configuration:
             threads=whole_number(app.get("PYTHON_THREADPOOL_THREAD_COUNT"), 1, 1024),
             debug=app.get("PYTHON_ENABLE_DEBUG_LOGGING") == "1",
             fresh_code=self.watches_code,
-            watched=_watched(self.root, functions),
         )
 
 
@@ -141,17 +144,3 @@ def _is_loopback(address: str) -> bool:
         return ipaddress.ip_address(address).is_loopback
     except ValueError:
         return address == "localhost"
-
-
-def _watched(root: Path, functions: Iterable[FunctionDescriptor]) -> tuple[str, ...]:
-    """The folders in which writes of functions are to be noticed: those of file triggers."""
-    paths = [one.trigger.fields["path"] for one in functions if one.trigger.type == "fileTrigger"]
-    if not paths:
-        return ()
-    from ..triggers.file_place import FilePlace  # only apps with a file trigger need it
-
-    found = []
-    for path in paths:
-        with contextlib.suppress(FunchostError):
-            found.append(FilePlace(path, root).root)
-    return tuple(found)

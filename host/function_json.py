@@ -1,4 +1,4 @@
-"""One function folder to one descriptor, or to the reasons why not."""
+"""The definition of one function, in its function.json or by decorators, to a descriptor or the reasons why not."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .binding_reader import BindingReader, plain, settle
 from .checker import Checker, fields_of_model
 from .function_models import FunctionJson, function_paths
 from .host_models import HostJson
-from .jsonc import KeyPath
+from .jsonc import Document, KeyPath
 from .policy import PolicyFields, policy_of
 from .report import Report
 from .script_file import find_script
@@ -48,8 +48,39 @@ def fields_of(binding: Binding, model: type[_T]) -> _T:
 
 
 @dataclass(frozen=True, slots=True)
+class Decorated:
+    """What decorators say of a function."""
+
+    script: Path
+    #: The function's name in the script.
+    entry_point: str
+    #: What a function.json would hold.
+    document: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where a function is defined."""
+
+    name: str
+    #: The folder of its code.
+    directory: Path
+    #: What problems name as the place.
+    file: str
+    #: The line in the file where no better one is known.
+    line: int | None = None
+    #: None where its folder has a function.json.
+    decorated: Decorated | None = None
+
+    @staticmethod
+    def of_folder(directory: Path, file: str) -> Source:
+        """A function folder; `file` is what problems call its function.json."""
+        return Source(name=directory.name, directory=directory, file=file)
+
+
+@dataclass(frozen=True, slots=True)
 class FunctionReader:
-    """Reads function folders of one app."""
+    """Reads the functions of one app."""
 
     root: Path
     app: AppSettings
@@ -61,28 +92,32 @@ class FunctionReader:
         """Whether the trigger takes messages from a queue, so that queue settings mean something."""
         return frozenset(self.triggers[trigger.type].__struct_fields__) >= _OF_QUEUES
 
-    def read(self, directory: Path, file: str) -> tuple[FunctionDescriptor | None, list[Problem]]:
-        """The function of a folder, None when it has to be left out, and what is wrong with it.
+    def read(self, source: Source) -> tuple[FunctionDescriptor | None, list[Problem]]:
+        """The function, None when it has to be left out, and what is wrong with it.
 
-        `file` is what problems call its function.json. Never raises for what the folder holds.
+        Never raises for what its definition holds.
         """
-        report = Report(file, function=directory.name)
-        if not is_function_name(directory.name):
-            fix = "Name the folder with letters, digits, '-' and '_', a letter first, and not 'host'."
-            report.error((), f"'{directory.name}' is not a function name.", fix)
-        descriptor = None
-        if report.read(directory / FUNCTION_JSON):
-            descriptor = _Reading(self, report, directory).descriptor()
+        report = Report(source.file, function=source.name, line=source.line)
+        if not is_function_name(source.name):
+            what = "function" if source.decorated else "folder"
+            fix = f"Name the {what} with letters, digits, '-' and '_', a letter first, and not 'host'."
+            report.error((), f"'{source.name}' is not a function name.", fix)
+        if source.decorated:
+            report.document = Document(source.decorated.document)
+            readable = True
+        else:
+            readable = report.read(source.directory / FUNCTION_JSON)
+        descriptor = _Reading(self, report, source).descriptor() if readable else None
         return (None if report.failed else descriptor), report.problems
 
 
 class _Reading:
-    """The reading of one function.json that is JSON: every step tells what it finds, the last one decides."""
+    """The reading of one definition that is JSON: every step tells what it finds, the last one decides."""
 
-    def __init__(self, reader: FunctionReader, report: Report, directory: Path) -> None:
+    def __init__(self, reader: FunctionReader, report: Report, source: Source) -> None:
         self.reader = reader
         self.report = report
-        self.directory = directory
+        self.source = source
         self.bindings = BindingReader(reader.triggers, reader.app, report)
 
     def descriptor(self) -> FunctionDescriptor | None:
@@ -96,17 +131,19 @@ class _Reading:
         # A policy that was already found wrong would only be complained about once more.
         sound = not self.report.failed
         policy = self.policy(top, trigger, read.index(trigger)) if trigger and sound else None
-        script = self.script(top.get("scriptFile"))
+        decorated = self.source.decorated
+        script = decorated.script if decorated else self.script(top.get("scriptFile"))
         self.check_source(top)
         if trigger is None or script is None or policy is None:
             return None
         others = tuple(each for each in read if each and each is not trigger)
         return self.stamped(
             FunctionDescriptor(
-                name=self.directory.name,
-                directory=self.directory,
+                name=self.source.name,
+                directory=self.source.directory,
                 script_file=script,
-                entry_point=top.get("entryPoint", "main"),
+                entry_point=decorated.entry_point if decorated else top.get("entryPoint", "main"),
+                decorated=decorated is not None,
                 trigger=trigger,
                 bindings=others,
                 policy=policy,
@@ -153,7 +190,7 @@ class _Reading:
 
     def script(self, named: str | None) -> Path | None:
         try:
-            return find_script(self.directory, self.reader.root, named)
+            return find_script(self.source.directory, self.reader.root, named)
         except ConfigurationError as error:
             self.report.error(("scriptFile",), str(error))
         except OSError as error:
@@ -214,7 +251,7 @@ class _Reading:
         """By function.json (true, or the name of a setting that is on), or by a setting of the app."""
         app = self.reader.app
         by_file = said if isinstance(said, bool) else is_on(said) or is_on(app.get(said.strip("%")))
-        return by_file or app.disabled(self.directory.name)
+        return by_file or app.disabled(self.source.name)
 
     def stamped(self, descriptor: FunctionDescriptor) -> FunctionDescriptor:
         """With a fingerprint of everything that a listener is made of, its connections included."""

@@ -14,6 +14,7 @@ from ..triggers.fields import (
     ManualTriggerFields,
     QueueTriggerFields,
     TimerTriggerFields,
+    WarmupTriggerFields,
 )
 from .checker import Field, fields_of_model, known_paths
 from .jsonc import KeyPath
@@ -27,58 +28,37 @@ TRIGGER_FIELDS: Mapping[str, type[Struct]] = {
     "fileTrigger": FileTriggerFields,
     "timerTrigger": TimerTriggerFields,
     "manualTrigger": ManualTriggerFields,
+    "warmupTrigger": WarmupTriggerFields,
 }
 
 #: The directions in which a binding that is no trigger can be used.
-DIRECTIONS: Mapping[str, tuple[str, ...]] = {"http": ("out",), "queue": ("out",), "blob": ("in", "out")}
+DIRECTIONS: Mapping[str, tuple[str, ...]] = {
+    "http": ("out",),
+    "queue": ("out",),
+    "blob": ("in", "out"),
+    "table": ("in", "out"),
+}
 
-#: What Azure knows and this host does not serve.
+#: What Azure knows and this host does not serve, in the spelling that azure.functions has for it.
 NOT_SERVED = frozenset(
-    [
-        "activityTrigger",
-        "cosmosDB",
-        "cosmosDBTrigger",
-        "daprBinding",
-        "daprInvoke",
-        "daprServiceInvocationTrigger",
-        "documentDB",
-        "durableClient",
-        "entityTrigger",
-        "eventGrid",
-        "eventGridTrigger",
-        "eventHub",
-        "eventHubTrigger",
-        "kafka",
-        "kafkaTrigger",
-        "mobileTable",
-        "mySql",
-        "mySqlTrigger",
-        "notificationHub",
-        "orchestrationClient",
-        "orchestrationTrigger",
-        "rabbitMQ",
-        "rabbitMQTrigger",
-        "redis",
-        "redisListTrigger",
-        "redisPubSubTrigger",
-        "redisStreamTrigger",
-        "sendGrid",
-        "serviceBus",
-        "serviceBusTrigger",
-        "signalR",
-        "signalRConnectionInfo",
-        "signalREndpoints",
-        "signalRNegotiation",
-        "signalRTrigger",
-        "sql",
-        "sqlTrigger",
-        "table",
-        "twilioSms",
-        "warmupTrigger",
-        "webPubSub",
-        "webPubSubConnection",
-        "webPubSubTrigger",
-    ]
+    """
+    activityTrigger durableClient entityTrigger orchestrationClient orchestrationTrigger
+    assistantCreate assistantPost assistantQuery assistantSkillTrigger embeddings embeddingsStore semanticSearch
+    textCompletion
+    authenticationEventsTrigger connectorTrigger mcpPromptTrigger mcpResourceTrigger mcpToolTrigger
+    cosmosDB cosmosDBTrigger documentDB
+    daprBinding daprBindingTrigger daprInvoke daprPublish daprSecret daprServiceInvocationTrigger daprState
+    daprTopicTrigger
+    eventGrid eventGridTrigger eventHub eventHubTrigger
+    kafka kafkaTrigger rabbitMQ rabbitMQTrigger serviceBus serviceBusTrigger
+    kusto mysql mysqlTrigger sql sqlTrigger
+    redis redisListTrigger redisPubSubTrigger redisStreamTrigger
+    sendGrid twilioSms notificationHub
+    signalR signalRConnectionInfo signalREndpoints signalRNegotiation signalRTrigger
+    socketIO socketIONegotiation socketIOTrigger
+    webPubSub webPubSubConnection webPubSubContext webPubSubTrigger
+    apiHubFile apiHubFileTrigger bot excel mobileTable oneDrive outlook token
+    """.split()
 )
 
 
@@ -92,6 +72,10 @@ class BindingCommon(Struct, frozen=True, kw_only=True):
         Literal["undefined", "string", "binary", "stream"], Meta(description="What the function wants.")
     ] = "undefined"
     cardinality: Annotated[Literal["one", "many"], Meta(description="Accepted; many gives a list.")] = "one"
+
+
+class UnservedFields(Struct, frozen=True, kw_only=True):
+    """The fields of a type that is not served: whatever they are, only its own service could check them."""
 
 
 class FunctionJson(PolicyFields, frozen=True, kw_only=True, forbid_unknown_fields=True):

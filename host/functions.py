@@ -201,6 +201,11 @@ class Functions:
                 self._broken[name] = (descriptor.trigger.type, (str(wrong),))
         return more + self._check_routes()
 
+    def keep(self, error: str) -> None:
+        """Go on with everything as it was: what the app is now cannot be read."""
+        for served in self._served.values():
+            served.keep(error)
+
     async def listen(self) -> None:
         """Start the listeners of all functions that were newly taken in."""
         fresh, self._fresh = self._fresh, []
@@ -294,5 +299,5 @@ def _broken(problems: Iterable[Problem]) -> dict[str, tuple[str, tuple[str, ...]
 
 
 def _file(descriptor: FunctionDescriptor, resources: Resources) -> str:
-    path = descriptor.directory / "function.json"
+    path = descriptor.script_file if descriptor.decorated else descriptor.directory / "function.json"
     return str(path.relative_to(resources.root)) if path.is_relative_to(resources.root) else str(path)

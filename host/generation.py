@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable
+from pathlib import Path
 from typing import Any
 
 from ..triggers.base import ErrorInfo
 from ..triggers.descriptor import FunctionDescriptor
-from .call import Call, Result, WorkerLost, WorkerStartError
+from .call import Call, Indexed, Result, WorkerLost, WorkerStartError
 from .solo import Solo
 from .worker_process import OnLog, WorkerProcess, WorkerSettings
 
@@ -49,13 +50,21 @@ class Generation:
         self._deaths = 0
         self._solo = Solo(self._start_loaded)
 
-    async def start(self, functions: Iterable[FunctionDescriptor]) -> dict[str, ErrorInfo]:
-        """Start the first worker and load the functions; returns those that cannot be loaded, with the reason.
+    async def start(self) -> None:
+        """Start the first worker. Raises `WorkerStartError`, or `WorkerLost` when it is stopped."""
+        self._first = await self._start_one()
 
-        The other workers start in the background. Raises `WorkerStartError`, or `WorkerLost` when it is stopped.
+    async def index(self, script: Path) -> list[Indexed]:
+        """The functions that decorators define in the script. Raises `IndexFailed`."""
+        return await self._first.index(script)
+
+    async def load(self, functions: Iterable[FunctionDescriptor]) -> dict[str, ErrorInfo]:
+        """Load the functions; returns those that cannot be loaded, with the reason.
+
+        The other workers start in the background. Raises as `start` does, for a worker that has to be replaced.
         """
         errors: dict[str, ErrorInfo] = {}
-        worker = await self._start_one()
+        worker = self._first
         for function in functions:
             error = await worker.load(function)
             if error:

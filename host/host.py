@@ -15,10 +15,12 @@ from ..triggers.base import ErrorInfo, Resources
 from ..triggers.descriptor import Problem
 from ..triggers.wakeups import SchedulerWakeups
 from ..triggers.watch import Watch
+from .call import IndexFailed
 from .configuration import Configuration, HostOptions, Mode
 from .discovery import Discovery
 from .executor import Executor
 from .functions import Functions
+from .generation import Generation
 from .keys import Keys
 from .log import Log
 from .log_levels import LogLevels
@@ -64,10 +66,11 @@ class Host:
     # -- beginning
 
     def prepare(self) -> list[Problem]:
-        """Read the functions; returns all that should be mended in them and in the settings."""
+        """Read the function folders; returns all that should be mended in them and in the settings. Functions
+        that decorators define, and what is wrong with them, are known after `open`."""
         settings = self.configuration.settings
         self._settled = settled_at_start(settings)
-        self.discovery = self.configuration.discover()
+        self.discovery = self.configuration.finder.find()
         self.problems = [*settings.problems, *self.discovery.problems]
         return self.problems
 
@@ -80,7 +83,7 @@ class Host:
         self._observer = LogObserver(
             self._log, LogLevels(self.configuration.settings.host_json.logging.logLevel)
         )
-        settings = self.configuration.worker_settings(self.discovery.functions)
+        settings = self.configuration.worker_settings
         self.pool = Pool(settings, self.configuration.worker_count, self._observer.worker_said, self._report)
         # The workers start and load while the store is opened.
         loading = asyncio.create_task(self._load())
@@ -111,9 +114,23 @@ class Host:
         self.state = "Running"
 
     async def _load(self) -> dict[str, ErrorInfo]:
-        if self.configuration.options.mode is Mode.INSPECT:
+        """Start workers and have them load the functions, which they may first have to tell us of."""
+        inspects = self.configuration.options.mode is Mode.INSPECT
+        if inspects and self.discovery.script is None:
             return {}
-        return await self.pool.load(self.discovery.functions)
+        new = await self.pool.begin()
+        try:
+            self.discovery = await self._index(new, self.discovery)
+        except IndexFailed as failed:
+            self.discovery = Discovery((), (*self.discovery.problems, _index_problem(self.discovery, failed)))
+        self.problems = [*self.configuration.settings.problems, *self.discovery.problems]
+        return {} if inspects else await self.pool.adopt(new, self.discovery.functions)
+
+    async def _index(self, new: Generation, found: Discovery) -> Discovery:
+        """What was found, completed by what the script's decorators say. Raises `IndexFailed`."""
+        if found.script is None:
+            return found
+        return self.configuration.finder.indexed(found, await new.index(found.script))
 
     async def _open_storage(self) -> None:
         base64 = self.configuration.settings.host_json.extensions.queues.messageEncoding == "base64"
@@ -191,7 +208,7 @@ class Host:
             self.configuration.settings = settings
             self._observer.levels = LogLevels(settings.host_json.logging.logLevel)
             before = self.functions.outdated
-            found = await self._bring_in(self.functions.without_refused(self.configuration.discover()))
+            found = await self._bring_in(self.configuration.finder.find())
             waiting = waiting_for_restart(self._settled, settled_at_start(settings))
             self._tell([*settings.problems, *waiting, *self.discovery.problems, *found])
             kept = [name for name in self.functions.outdated if name not in before]
@@ -200,9 +217,16 @@ class Host:
             self._log.say("info", f"Reloaded: {len(self.functions)} functions.")
 
     async def _bring_in(self, discovery: Discovery) -> list[Problem]:
+        new = await self.pool.begin(self.configuration.worker_settings)
+        try:
+            discovery = self.functions.without_refused(await self._index(new, discovery))
+        except IndexFailed as failed:
+            await self.pool.discard(new)
+            self.functions.keep(str(failed))
+            self.discovery = discovery
+            return [_index_problem(discovery, failed)]
         broken = {problem.function for problem in discovery.problems if problem.function}
-        settings = self.configuration.worker_settings(discovery.functions)
-        errors = await self.pool.load(discovery.functions, settings, keep=broken)
+        errors = await self.pool.adopt(new, discovery.functions, keep=broken)
         self.discovery = discovery
         found = self._arrange(discovery, errors)
         await self.functions.listen()
@@ -324,6 +348,12 @@ class Host:
         task = asyncio.get_running_loop().create_task(work)  # type: ignore[arg-type,var-annotated]
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _index_problem(discovery: Discovery, failed: IndexFailed) -> Problem:
+    script = discovery.script.name if discovery.script else None
+    message = f"The app has no functions: {failed.error.message}\n{failed.error.traceback}".rstrip()
+    return Problem(message, script, fix="Mend the script; it is read again as soon as it changes.")
 
 
 def _load_problem(name: str, error: ErrorInfo) -> Problem:

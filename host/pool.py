@@ -31,22 +31,39 @@ class Pool:
         self._retiring: dict[asyncio.Task[None], Generation] = {}
         self._generations: list[Generation] = []
 
-    async def load(
-        self,
-        functions: Iterable[FunctionDescriptor],
-        settings: WorkerSettings | None = None,
-        *,
-        keep: Collection[str] = (),
+    async def begin(self, settings: WorkerSettings | None = None) -> Generation:
+        """A new generation, which serves nothing yet. Raises `WorkerStartError`: then all stays as it was."""
+        self._settings = settings or self._settings
+        self._number += 1
+        new = Generation(self._number, self._count, self._settings, self._on_log, self._report)
+        self._generations.append(new)
+        try:
+            await new.start()
+        except BaseException:
+            await self.discard(new)
+            raise
+        return new
+
+    async def discard(self, new: Generation) -> None:
+        """End a generation that was begun and shall not serve."""
+        self._generations.remove(new)
+        await new.stop()
+
+    async def adopt(
+        self, new: Generation, functions: Iterable[FunctionDescriptor], *, keep: Collection[str] = ()
     ) -> dict[str, ErrorInfo]:
-        """Bring the current code of all functions into service.
+        """Have a generation that was begun serve the functions, in the place of those before it.
 
         Returns those that do not load. One that did before goes on being served as it was, and so do those
-        that are named in `keep`; all others are not served any more. Raises `WorkerStartError` when no worker
-        starts: then all stays as it was.
+        that are named in `keep`; all others are not served any more. Raises `WorkerStartError` when a worker
+        has to be replaced and none starts: then all stays as it was.
         """
-        self._settings = settings or self._settings
         wanted = list(functions)
-        new, errors = await self._start_generation(wanted)
+        try:
+            errors = await new.load(wanted)
+        except BaseException:
+            await self.discard(new)
+            raise
         names = {function.name for function in wanted}
         for name in names - set(errors):
             self._serving[name] = new
@@ -54,19 +71,6 @@ class Pool:
             del self._serving[name]
         self._retire_unused()
         return errors
-
-    async def _start_generation(
-        self, functions: list[FunctionDescriptor]
-    ) -> tuple[Generation, dict[str, ErrorInfo]]:
-        self._number += 1
-        new = Generation(self._number, self._count, self._settings, self._on_log, self._report)
-        self._generations.append(new)
-        try:
-            return new, await new.start(functions)
-        except BaseException:
-            self._generations.remove(new)
-            await new.stop()
-            raise
 
     def serves(self, function: str) -> bool:
         """Whether some state of the function's code is in service."""

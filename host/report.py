@@ -25,6 +25,8 @@ class Report:
     document: Document = field(default_factory=lambda: Document({}))
     #: The function that an error takes out; None when the file concerns the app.
     function: str | None = None
+    #: The line where the document knows no nearer one.
+    line: int | None = None
     #: Environment variables that set a value, by its key path in lower case: the place to mend is there.
     overrides: Mapping[KeyPath, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
@@ -69,7 +71,7 @@ class Report:
                 message=message,
                 file=None if variable else self.file,
                 key=variable or path_text(path) or None,
-                line=None if variable else self.document.line_of(path),
+                line=None if variable else self.document.line_of(path) or self.line,
                 fix=fix,
                 function=self.function,
                 severity=severity,

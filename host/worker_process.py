@@ -10,16 +10,21 @@ from collections.abc import AsyncIterable, Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from ..triggers.base import ErrorInfo
 from ..triggers.descriptor import FunctionDescriptor
 from .call import (
     Call,
+    Indexed,
+    IndexFailed,
     InvocationTimeout,
     Result,
     WorkerLost,
     WorkerStartError,
     describe_function,
     read_result,
+    watched_folders,
 )
 from .channel import Channel
 from .child import ChildProcess
@@ -45,7 +50,7 @@ CANCEL_GRACE = 2.0
 #: How long a new process may take to answer, in seconds.
 START_TIMEOUT = 30.0
 
-#: How long one function may take to load, in seconds.
+#: How long the app's script, or one function, may take to load, in seconds.
 LOAD_TIMEOUT = 120.0
 
 #: How long what a process wrote last is waited for when something else holds its pipes open, in seconds.
@@ -90,6 +95,7 @@ class WorkerProcess:
         self._downloads: dict[int, ResultStream] = {}
         self._dying: dict[int, str] = {}
         self._loading: dict[str, asyncio.Future[ErrorInfo | None]] = {}
+        self._indexing: asyncio.Future[dict[str, Any]] | None = None
         self._ready: asyncio.Future[None] = self._loop.create_future()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -103,6 +109,7 @@ class WorkerProcess:
         self.ended: asyncio.Future[str] = self._loop.create_future()
         self._on_frame = {
             "ready": self._on_ready,
+            "indexed": self._on_indexed,
             "loaded": self._on_loaded,
             "result": self._on_result,
             "chunk": self._on_chunk,
@@ -152,7 +159,6 @@ class WorkerProcess:
                 "root": str(self._settings.root),
                 "threads": self._settings.threads,
                 "debug": self._settings.debug,
-                "watched": self._settings.watched,
             }
         )
 
@@ -168,21 +174,35 @@ class WorkerProcess:
             inherited=stream,
         )
 
+    async def index(self, script: Path) -> list[Indexed]:
+        """The functions that decorators define in the script. Raises `IndexFailed`."""
+        answer: asyncio.Future[dict[str, Any]] = self._loop.create_future()
+        self._indexing = answer
+        self._channel.send({"type": "index", "scriptFile": str(script)})
+        await self._first(answer, LOAD_TIMEOUT)
+        if not answer.done():
+            raise IndexFailed(self._no_answer(f"while it imported {script.name}"))
+        if "error" in answer.result():
+            raise IndexFailed(ErrorInfo(**answer.result()["error"]))
+        return msgspec.convert(answer.result()["functions"], list[Indexed])
+
     async def load(self, function: FunctionDescriptor) -> ErrorInfo | None:
         """Have the function's code read; returns why that failed, or None. Never raises."""
         answer: asyncio.Future[ErrorInfo | None] = self._loop.create_future()
         self._loading[function.name] = answer
-        self._channel.send({"type": "load", "function": describe_function(function)})
+        header: dict[str, Any] = {"type": "load", "function": describe_function(function)}
+        if watched := watched_folders(function, self._settings.root):
+            header["watched"] = watched
+        self._channel.send(header)
         await self._first(answer, LOAD_TIMEOUT)
         self._loading.pop(function.name, None)
-        if answer.done():
-            return answer.result()
+        return answer.result() if answer.done() else self._no_answer("while it loaded this function")
+
+    def _no_answer(self, when: str) -> ErrorInfo:
         if self.ended.done():
-            return ErrorInfo(
-                "WorkerLost", f"The worker ended while it loaded this function: {self.ended.result()}."
-            )
+            return ErrorInfo("WorkerLost", f"The worker ended {when}: {self.ended.result()}.")
         self.kill()
-        return ErrorInfo("TimeoutError", f"It was still loading after {LOAD_TIMEOUT:g} s.")
+        return ErrorInfo("TimeoutError", f"The worker did not get on for {LOAD_TIMEOUT:g} s {when}.")
 
     @property
     def in_flight(self) -> int:
@@ -283,6 +303,10 @@ class WorkerProcess:
         self._last_word = ""
         if not self._ready.done():
             self._ready.set_result(None)
+
+    def _on_indexed(self, header: dict[str, Any], _: bytes) -> None:
+        if self._indexing and not self._indexing.done():
+            self._indexing.set_result(header)
 
     def _on_loaded(self, header: dict[str, Any], _: bytes) -> None:
         if header.get("contentOnly"):

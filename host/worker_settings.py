@@ -20,8 +20,6 @@ class WorkerSettings:
     debug: bool = False
     #: Write no byte code: two changes within a second would look like one.
     fresh_code: bool = False
-    #: Folders in which writes of functions are to be told.
-    watched: tuple[str, ...] = ()
 
 
 def default_python(root: Path) -> Path:

@@ -133,6 +133,10 @@ class ManualTriggerFields(TriggerPolicyFields, kw_only=True, forbid_unknown_fiel
     """`manualTrigger`: runs only by hand."""
 
 
+class WarmupTriggerFields(TriggerPolicyFields, kw_only=True, forbid_unknown_fields=True):
+    """`warmupTrigger`: runs when the app is warmed up, on GET /admin/warmup; its function is named Warmup."""
+
+
 class HttpOutputFields(Struct, kw_only=True, forbid_unknown_fields=True):
     """`http` output: the response."""
 

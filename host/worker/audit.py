@@ -1,6 +1,6 @@
 """Notices which invocation opens files for writing in watched folders.
 
-So the host can tell a function that writes into its own pattern from one whose folder others fill. Installed
+So the host can tell a function that writes into its own pattern from one whose folder others fill. Switched on
 only for apps that have a file trigger, since every audit event of the interpreter then costs a call.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 #: Events whose second argument is the path of what is put in place.
@@ -18,11 +18,22 @@ _MOVES = ("os.rename", "os.link", "os.symlink")
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
-def install(folders: list[str], wrote: Callable[[str], None]) -> None:
-    """Call `wrote` with the absolute path of each file that is opened for writing, or moved, into `folders`."""
-    prefixes = tuple(os.path.join(folder, "") for folder in folders)
+class WriteAudit:
+    """Calls `wrote` with the absolute path of each file that is opened for writing, or moved, into its folders."""
 
-    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+    def __init__(self, wrote: Callable[[str], None]) -> None:
+        self._wrote = wrote
+        self._prefixes: tuple[str, ...] = ()
+
+    def watch(self, folders: Iterable[str]) -> None:
+        """Watch these folders too."""
+        first = not self._prefixes
+        more = {os.path.join(folder, "") for folder in folders}
+        self._prefixes = tuple({*self._prefixes, *more})
+        if first and self._prefixes:
+            sys.addaudithook(self._hook)
+
+    def _hook(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open":
             path, mode, flags = arguments
             writes = any(letter in mode for letter in "wax+") if isinstance(mode, str) else flags & _WRITES
@@ -34,7 +45,5 @@ def install(folders: list[str], wrote: Callable[[str], None]) -> None:
             # Whatever is wrong with the path, the call itself will tell.
             with contextlib.suppress(OSError, TypeError, ValueError):
                 absolute = os.path.abspath(os.fsdecode(path))
-                if absolute.startswith(prefixes):
-                    wrote(absolute)
-
-    sys.addaudithook(hook)
+                if absolute.startswith(self._prefixes):
+                    self._wrote(absolute)

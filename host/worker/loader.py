@@ -13,14 +13,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from .errors import LoadError, describe, user_traceback
+from .errors import LoadError
+from .imports import NAMESPACE, importing
+from .indexer import decorated_function
 from .signature import examine
 from .values import LoadedFunction
 
 __all__ = ["LoadedFunction", "load", "prepare"]
-
-#: The package that the app's folders are modules of, so that two of them never share a name with a library.
-_NAMESPACE = "__app__"
 
 #: A folder in here counts as if it stood in the app root.
 _FUNCTIONS = "functions"
@@ -37,18 +36,20 @@ def prepare(root: str) -> None:
         # Last, so that an installed package wins over a folder of the same name.
         sys.path.append(root)
     os.chdir(root)
-    spec = ModuleSpec(_NAMESPACE, None, is_package=True)
+    spec = ModuleSpec(NAMESPACE, None, is_package=True)
     spec.submodule_search_locations = [root, os.path.join(root, _FUNCTIONS)]
-    sys.modules[_NAMESPACE] = importlib.util.module_from_spec(spec)
+    sys.modules[NAMESPACE] = importlib.util.module_from_spec(spec)
 
 
 def load(function: Mapping[str, Any], root: str) -> LoadedFunction:
     """Import and check one function (as in a `load` frame), after `prepare`. Raises `LoadError`."""
     script = os.path.normpath(function["scriptFile"])
     shown = os.path.relpath(script, root)
-    module = _import(script, root, shown)
+    if function["decorated"]:
+        call = decorated_function(function["name"], script, root).call
+    else:
+        call = _entry_point(_import(script, root, shown), function["entryPoint"] or "main", shown)
     try:
-        call = _entry_point(module, function["entryPoint"] or "main")
         return LoadedFunction(function, call, examine(function, call))
     except LoadError as error:
         raise LoadError(f"{shown}: {error}", error.traceback) from None
@@ -56,23 +57,8 @@ def load(function: Mapping[str, Any], root: str) -> LoadedFunction:
 
 def _import(script: str, root: str, shown: str) -> ModuleType:
     name = _module_name(script, root, shown)
-    importlib.invalidate_caches()
-    try:
+    with importing(shown, root):
         module = importlib.import_module(name)
-    except SyntaxError as error:
-        raise LoadError(_syntax_message(error, root, shown), user_traceback(error)) from None
-    except ImportError as error:
-        raise LoadError(f"{shown}: {describe(error)}. {_import_hint(error)}", user_traceback(error)) from None
-    except SystemExit as error:
-        raise LoadError(
-            f"{shown} calls sys.exit({error.code!r}) while it is imported. Move what should only run as a "
-            'script under `if __name__ == "__main__":`.',
-            user_traceback(error),
-        ) from None
-    except BaseException as error:
-        raise LoadError(
-            f"{shown} fails while it is imported: {describe(error)}", user_traceback(error)
-        ) from None
     _check_file(module, script, root, shown)
     return module
 
@@ -95,7 +81,7 @@ def _module_name(script: str, root: str, shown: str) -> str:
         raise LoadError(
             f"The script {shown} cannot be imported: rename the folder or file with a dot in its name."
         )
-    return ".".join([_NAMESPACE, *parts])
+    return ".".join([NAMESPACE, *parts])
 
 
 def _check_file(module: ModuleType, script: str, root: str, shown: str) -> None:
@@ -106,26 +92,7 @@ def _check_file(module: ModuleType, script: str, root: str, shown: str) -> None:
         raise LoadError(f"The script {shown} is hidden by {other}. Rename one of the two.")
 
 
-def _syntax_message(error: SyntaxError, root: str, shown: str) -> str:
-    file = os.path.relpath(error.filename, root) if error.filename else shown
-    line = f", line {error.lineno}" if error.lineno else ""
-    code = f": {error.text.strip()}" if error.text else ""
-    return f"{file}{line}: {type(error).__name__}: {error.msg}{code}"
-
-
-def _import_hint(error: ImportError) -> str:
-    package = (error.name or "").partition(".")[0]
-    if package == _NAMESPACE:
-        return "The app has no such module."
-    if isinstance(error, ModuleNotFoundError) and package:
-        return (
-            f"Add the package that brings {package!r} to requirements.txt and install it for the interpreter "
-            f"that runs the app, {sys.executable}."
-        )
-    return "If this concerns an installed package, check its version in requirements.txt."
-
-
-def _entry_point(module: ModuleType, name: str) -> Callable[..., Any]:
+def _entry_point(module: ModuleType, name: str, shown: str) -> Callable[..., Any]:
     callables = [
         key
         for key, value in vars(module).items()
@@ -138,13 +105,13 @@ def _entry_point(module: ModuleType, name: str) -> Callable[..., Any]:
         guess = f" Did you mean {near[0]!r}?" if near else ""
         there = ", ".join(map(repr, callables)) or "no function at all"
         raise LoadError(
-            f"there is no entry point {name!r}; the script has {there}.{guess} "
+            f"{shown}: there is no entry point {name!r}; the script has {there}.{guess} "
             "Define it, or set entryPoint in function.json."
         )
     call: Any = getattr(module, name)
     if not callable(call):
         raise LoadError(
-            f"the entry point {name!r} is of type {type(call).__name__} and cannot be called. Define it with "
+            f"{shown}: the entry point {name!r} is of type {type(call).__name__} and cannot be called. Define it with "
             "`def` or `async def`, or set entryPoint in function.json."
         )
     return call  # type: ignore[no-any-return]

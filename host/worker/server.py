@@ -10,7 +10,7 @@ import sys
 from contextvars import copy_context
 from typing import Any
 
-from . import audit, exits, loader, logs
+from . import audit, exits, indexer, loader, logs
 from .errors import LoadError
 from .invocation import Invocation, describe, encode
 from .loader import LoadedFunction
@@ -42,9 +42,11 @@ class WorkerServer(asyncio.BufferedProtocol):
         self._threads = WorkThreads(default_count())
         self._collecting: set[asyncio.Task[None]] = set()
         self._draining = False
+        self._audit = audit.WriteAudit(self._wrote)
         self.output = logs.Output(self._log)
         self._handlers = {
             "init": self._init,
+            "index": self._index,
             "load": self._load,
             "invoke": self._invoke,
             "chunk": self._chunk,
@@ -92,15 +94,23 @@ class WorkerServer(asyncio.BufferedProtocol):
         self._threads = WorkThreads(header.get("threads") or default_count())
         self.output = logs.install(self._log, debug=bool(header.get("debug")))
         loader.prepare(self.root)
-        if header.get("watched"):
-            audit.install(header["watched"], self._wrote)
         exits.announce(self._announce_exit)
         exits.separate_forks(self._transport.get_extra_info("socket").fileno(), self.output.detach)
         ready = {"type": "ready", "protocol": VERSION, "pid": os.getpid(), "version": sys.version.split()[0]}
         self.send(frame(encode(ready)))
 
+    def _index(self, header: dict[str, Any], _: bytes) -> None:
+        found = indexer.index(header["scriptFile"], self.root)
+        indexed: dict[str, Any] = {"type": "indexed"}
+        if isinstance(found, LoadError):
+            indexed["error"] = describe(found)
+        else:
+            indexed["functions"] = [function.described for function in found.values()]
+        self.send(frame(encode(indexed)))
+
     def _load(self, header: dict[str, Any], _: bytes) -> None:
         name = header["function"]["name"]
+        self._audit.watch(header.get("watched") or ())
         loaded: dict[str, Any] = {"type": "loaded", "function": name, "ok": True}
         try:
             function = self._functions[name] = loader.load(header["function"], self.root)

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from pathlib import Path
 
 import psutil
@@ -17,7 +17,8 @@ from workers import PATIENCE, App, call, within
 from funchost.bindings.errors import FunchostError
 from funchost.host import generation, solo, worker_process
 from funchost.host.pool import Pool
-from funchost.host.worker_process import WorkerLost, WorkerStartError
+from funchost.host.worker_process import WorkerLost, WorkerSettings, WorkerStartError
+from funchost.triggers.base import ErrorInfo
 from funchost.triggers.descriptor import FunctionDescriptor
 
 WHO = "import os\ndef main(msg: str) -> str:\n    return str(os.getpid())\n"
@@ -30,6 +31,13 @@ WAIT = """
         return {answer!r}
 """
 DEADLY = "import os\ndef main(msg: str) -> str:\n    os.kill(os.getpid(), 9)\n"
+
+
+async def load(
+    pool: Pool, functions: list[FunctionDescriptor], settings: WorkerSettings | None = None, **keep: Collection[str]
+) -> dict[str, ErrorInfo]:
+    """Have the pool serve the functions with new workers."""
+    return await pool.adopt(await pool.begin(settings), functions, **keep)
 
 
 class Host:
@@ -98,19 +106,19 @@ async def replaced(pool: Pool) -> None:
 
 async def test_as_many_workers_as_asked_for_come_to_serve(host: Host) -> None:
     pool = host.pool(3)
-    assert await within(pool.load([host.function("who", WHO)])) == {}
+    assert await within(load(pool, [host.function("who", WHO)])) == {}
     assert len(set(await host.workers(pool, 3))) == 3
 
 
 async def test_the_first_one_serves_before_the_others_are_there(host: Host) -> None:
     pool = host.pool(2)
-    await within(pool.load([host.function("who", WHO)]))
+    await within(load(pool, [host.function("who", WHO)]))
     assert await answer(pool, "who") in map(str, pool.pids)
 
 
 async def test_a_worker_that_died_is_replaced_within_a_second(host: Host) -> None:
     pool = host.pool()
-    await within(pool.load([host.function("who", WHO)]))
+    await within(load(pool, [host.function("who", WHO)]))
     for _ in range(3):
         began = time.monotonic()
         await replaced(pool)
@@ -133,7 +141,7 @@ async def test_the_more_of_them_die_young_the_longer_the_pause(
         await real(seconds)
 
     pool = host.pool()
-    await within(pool.load([host.function("who", WHO)]))
+    await within(load(pool, [host.function("who", WHO)]))
     monkeypatch.setattr("funchost.host.generation.asyncio.sleep", sleep)
     for _ in range(6):
         await replaced(pool)
@@ -146,14 +154,14 @@ async def test_one_that_lived_long_is_replaced_without_a_pause(
     monkeypatch.setattr(generation, "GROWN_UP", 0.0)
     monkeypatch.setattr(generation, "BACK_OFF", (0.0, 60.0))
     pool = host.pool()
-    await within(pool.load([host.function("who", WHO)]))
+    await within(load(pool, [host.function("who", WHO)]))
     for _ in range(3):
         await replaced(pool)
 
 
 async def test_what_comes_while_no_worker_is_there_waits(host: Host) -> None:
     pool = host.pool()
-    await within(pool.load([host.function("who", WHO), host.function("deadly", DEADLY)]))
+    await within(load(pool, [host.function("who", WHO), host.function("deadly", DEADLY)]))
     with pytest.raises(WorkerLost) as lost:
         await within(pool.invoke(call("deadly")))
     assert lost.value.guilty
@@ -167,7 +175,7 @@ async def test_what_comes_while_no_worker_is_there_waits(host: Host) -> None:
 async def test_work_goes_to_the_worker_with_the_least_of_it(host: Host) -> None:
     pool = host.pool(2)
     code = WAIT.format(answer="").replace("return ''", "return str(__import__('os').getpid())")
-    await within(pool.load([host.function("wait", code), host.function("who", WHO)]))
+    await within(load(pool, [host.function("wait", code), host.function("who", WHO)]))
     pids = set(map(str, await host.workers(pool, 2)))
     busy = [pool.invoke(call("wait", invocation=str(number))) for number in range(4)]
     await until(lambda: {line.invocation for line in host.app.lines} == set("0123"))
@@ -179,7 +187,7 @@ async def test_work_goes_to_the_worker_with_the_least_of_it(host: Host) -> None:
 
 async def test_an_idle_worker_is_preferred_to_a_busy_one(host: Host) -> None:
     pool = host.pool(2)
-    await within(pool.load([host.function("wait", WAIT.format(answer="done")), host.function("who", WHO)]))
+    await within(load(pool, [host.function("wait", WAIT.format(answer="done")), host.function("who", WHO)]))
     await host.workers(pool, 2)
     busy = pool.invoke(call("wait"))
     await host.app.heard("waits")
@@ -190,7 +198,7 @@ async def test_an_idle_worker_is_preferred_to_a_busy_one(host: Host) -> None:
 
 async def test_a_function_that_is_not_served_is_refused(host: Host) -> None:
     pool = host.pool()
-    await within(pool.load([host.function("who", WHO)]))
+    await within(load(pool, [host.function("who", WHO)]))
     assert pool.serves("who")
     assert not pool.serves("other")
     with pytest.raises(FunchostError, match="'other'"):
@@ -209,7 +217,7 @@ async def test_a_function_that_kills_the_worker_at_import_takes_out_only_itself(
         host.function("broken", "nonsense nonsense\n"),
         host.function("third", WHO),
     ]
-    errors = await within(pool.load(functions))
+    errors = await within(load(pool, functions))
     assert set(errors) == {"deadly", "broken"}
     assert errors["deadly"].type == "WorkerLost"
     for name in ("first", "second", "third"):
@@ -225,7 +233,7 @@ async def test_an_import_that_hangs_takes_out_only_itself(
         host.function("quick", WHO),
     ]
     pool = host.pool()
-    errors = await within(pool.load(functions))
+    errors = await within(load(pool, functions))
     assert set(errors) == {"slow"}
     assert errors["slow"].type == "TimeoutError"
     await answer(pool, "quick")
@@ -234,7 +242,7 @@ async def test_an_import_that_hangs_takes_out_only_itself(
 async def test_a_function_that_kills_every_later_worker_leaves_the_others_running(host: Host) -> None:
     pool = host.pool()
     once = "import os, pathlib\nif pathlib.Path('bad').exists(): os._exit(1)\n" + WHO
-    await within(pool.load([host.function("turned", once), host.function("who", WHO)]))
+    await within(load(pool, [host.function("turned", once), host.function("who", WHO)]))
     (host.app.root / "bad").touch()
     os.kill(pool.pids[0], signal.SIGKILL)
     await host.workers(pool, 0)
@@ -248,10 +256,10 @@ async def test_a_function_that_kills_every_later_worker_leaves_the_others_runnin
 async def test_when_no_worker_starts_all_stays_as_it_was(host: Host) -> None:
     pool = host.pool()
     who = host.function("who", WHO)
-    await within(pool.load([who]))
+    await within(load(pool, [who]))
     bad = host.app.settings(python=host.app.root / "nothing")
     with pytest.raises(WorkerStartError):
-        await within(pool.load([who], bad))
+        await within(load(pool, [who], bad))
     assert await answer(pool, "who") in map(str, pool.pids)
 
 
@@ -260,9 +268,9 @@ async def test_when_no_worker_starts_all_stays_as_it_was(host: Host) -> None:
 
 async def test_new_code_takes_over(host: Host) -> None:
     pool = host.pool()
-    await within(pool.load([host.function("give", "def main(msg: str) -> str:\n    return 'old'\n")]))
+    await within(load(pool, [host.function("give", "def main(msg: str) -> str:\n    return 'old'\n")]))
     old = pool.pids[0]
-    await within(pool.load([host.function("give", "def main(msg: str) -> str:\n    return 'newer'\n")]))
+    await within(load(pool, [host.function("give", "def main(msg: str) -> str:\n    return 'newer'\n")]))
     assert await answer(pool, "give") == "newer"
     await gone(old)
     assert len(pool.pids) == 1
@@ -271,11 +279,11 @@ async def test_new_code_takes_over(host: Host) -> None:
 
 async def test_what_is_in_flight_ends_on_the_code_it_began_with(host: Host) -> None:
     pool = host.pool()
-    await within(pool.load([host.function("give", WAIT.format(answer="old"))]))
+    await within(load(pool, [host.function("give", WAIT.format(answer="old"))]))
     old = pool.pids[0]
     running = pool.invoke(call("give"))
     await host.app.heard("waits")
-    await within(pool.load([host.function("give", "def main(msg: str) -> str:\n    return 'newer'\n")]))
+    await within(load(pool, [host.function("give", "def main(msg: str) -> str:\n    return 'newer'\n")]))
     assert await answer(pool, "give") == "newer"
     os.kill(old, 0)
     (host.app.root / "go").touch()
@@ -286,15 +294,17 @@ async def test_what_is_in_flight_ends_on_the_code_it_began_with(host: Host) -> N
 async def test_code_that_does_not_load_leaves_the_last_good_one_in_service(host: Host) -> None:
     pool = host.pool()
     other = host.function("other", WHO)
-    await within(pool.load([host.function("give", "def main(msg: str) -> str:\n    return 'good'\n"), other]))
+    await within(
+        load(pool, [host.function("give", "def main(msg: str) -> str:\n    return 'good'\n"), other])
+    )
     errors = await within(
-        pool.load([host.function("give", "def main(msg: str) -> str:\n    return ('bad'\n"), other])
+        load(pool, [host.function("give", "def main(msg: str) -> str:\n    return ('bad'\n"), other])
     )
     assert set(errors) == {"give"}
     assert await answer(pool, "give") == "good"
     assert len(pool.pids) == 2
     errors = await within(
-        pool.load([host.function("give", "def main(msg: str) -> str:\n    return 'mended'\n"), other])
+        load(pool, [host.function("give", "def main(msg: str) -> str:\n    return 'mended'\n"), other])
     )
     assert errors == {}
     assert await answer(pool, "give") == "mended"
@@ -304,8 +314,8 @@ async def test_code_that_does_not_load_leaves_the_last_good_one_in_service(host:
 async def test_functions_that_are_gone_are_no_longer_served_unless_they_are_kept(host: Host) -> None:
     pool = host.pool()
     one, two, three = (host.function(name, WHO) for name in ("one", "two", "three"))
-    await within(pool.load([one, two, three]))
-    await within(pool.load([one], keep=["two"]))
+    await within(load(pool, [one, two, three]))
+    await within(load(pool, [one], keep=["two"]))
     assert [pool.serves(name) for name in ("one", "two", "three")] == [True, True, False]
     await answer(pool, "two")
 
@@ -315,7 +325,7 @@ async def test_functions_that_are_gone_are_no_longer_served_unless_they_are_kept
 
 async def test_a_suspect_runs_in_a_worker_of_its_own(host: Host) -> None:
     pool = host.pool()
-    await within(pool.load([host.function("who", WHO), host.function("deadly", DEADLY)]))
+    await within(load(pool, [host.function("who", WHO), host.function("deadly", DEADLY)]))
     alone = await within(pool.invoke_alone(call("who")))
     assert alone.body != str(pool.pids[0]).encode()
     with pytest.raises(WorkerLost) as lost:
@@ -338,14 +348,14 @@ async def test_suspects_run_one_after_the_other(host: Host) -> None:
             return str(most)
     """
     pool = host.pool()
-    await within(pool.load([host.function("count", code)]))
+    await within(load(pool, [host.function("count", code)]))
     results = await within(asyncio.gather(*(pool.invoke_alone(call("count")) for _ in range(5))))
     assert [result.body for result in results] == [b"1"] * 5
 
 
 async def test_a_suspect_that_nobody_waits_for_does_not_run_beside_the_next(host: Host) -> None:
     pool = host.pool()
-    await within(pool.load([host.function("wait", WAIT.format(answer="")), host.function("who", WHO)]))
+    await within(load(pool, [host.function("wait", WAIT.format(answer="")), host.function("who", WHO)]))
     waiting = asyncio.create_task(pool.invoke_alone(call("wait")))
     await host.app.heard("waits")
     waiting.cancel()
@@ -358,7 +368,7 @@ async def test_the_worker_for_suspects_goes_when_it_has_nothing_to_do(
 ) -> None:
     monkeypatch.setattr(solo, "SOLO_IDLE", 0.05)
     pool = host.pool()
-    await within(pool.load([host.function("who", WHO)]))
+    await within(load(pool, [host.function("who", WHO)]))
     result = await within(pool.invoke_alone(call("who")))
     await gone(int(result.body))  # type: ignore[arg-type]
     assert (await within(pool.invoke_alone(call("who")))).body != result.body
@@ -366,10 +376,10 @@ async def test_the_worker_for_suspects_goes_when_it_has_nothing_to_do(
 
 async def test_a_reload_lets_suspects_finish(host: Host) -> None:
     pool = host.pool()
-    await within(pool.load([host.function("give", WAIT.format(answer="old"))]))
+    await within(load(pool, [host.function("give", WAIT.format(answer="old"))]))
     suspects = [asyncio.create_task(pool.invoke_alone(call("give"))) for _ in range(2)]
     await host.app.heard("waits")
-    await within(pool.load([host.function("give", "def main(msg: str) -> str:\n    return 'newer'\n")]))
+    await within(load(pool, [host.function("give", "def main(msg: str) -> str:\n    return 'newer'\n")]))
     (host.app.root / "go").touch()
     assert [result.body for result in await within(asyncio.gather(*suspects))] == [b"old", b"old"]
 
@@ -379,7 +389,7 @@ async def test_a_reload_lets_suspects_finish(host: Host) -> None:
 
 async def test_what_is_in_flight_at_the_stop_is_interrupted_and_all_processes_end(host: Host) -> None:
     pool = host.pool(2)
-    await within(pool.load([host.function("wait", WAIT.format(answer=""))]))
+    await within(load(pool, [host.function("wait", WAIT.format(answer=""))]))
     pids = await host.workers(pool, 2)
     running = [pool.invoke(call("wait")) for _ in range(4)]
     running.append(asyncio.ensure_future(pool.invoke_alone(call("wait"))))
@@ -399,7 +409,7 @@ async def test_what_waits_for_a_worker_at_the_stop_is_interrupted(
 ) -> None:
     monkeypatch.setattr(generation, "BACK_OFF", (60.0,))
     pool = host.pool()
-    await within(pool.load([host.function("who", WHO)]))
+    await within(load(pool, [host.function("who", WHO)]))
     os.kill(pool.pids[0], signal.SIGKILL)
     await host.workers(pool, 0)
     waiting = pool.invoke(call("who"))
@@ -412,7 +422,7 @@ async def test_what_waits_for_a_worker_at_the_stop_is_interrupted(
 
 async def test_what_comes_after_the_stop_is_interrupted(host: Host) -> None:
     pool = host.pool()
-    await within(pool.load([host.function("who", WHO)]))
+    await within(load(pool, [host.function("who", WHO)]))
     await within(pool.stop())
     with pytest.raises(WorkerLost) as lost:
         pool.invoke(call("who"))
@@ -424,7 +434,7 @@ async def test_what_comes_after_the_stop_is_interrupted(host: Host) -> None:
 async def test_a_pool_may_be_stopped_while_it_loads(host: Host, delay: float) -> None:
     pool = host.pool(2)
     function = host.function("slow", "import time\ntime.sleep(60)\n")
-    loading = asyncio.create_task(pool.load([function]))
+    loading = asyncio.create_task(load(pool, [function]))
     await asyncio.sleep(delay)
     await within(pool.stop())
     with pytest.raises(WorkerLost) as lost:
@@ -435,11 +445,11 @@ async def test_a_pool_may_be_stopped_while_it_loads(host: Host, delay: float) ->
 
 async def test_a_pool_may_be_stopped_while_an_old_generation_drains(host: Host) -> None:
     pool = host.pool()
-    await within(pool.load([host.function("give", WAIT.format(answer="old"))]))
+    await within(load(pool, [host.function("give", WAIT.format(answer="old"))]))
     old = pool.pids[0]
     running = pool.invoke(call("give"))
     await host.app.heard("waits")
-    await within(pool.load([host.function("give", "def main(msg: str) -> str:\n    return 'newer'\n")]))
+    await within(load(pool, [host.function("give", "def main(msg: str) -> str:\n    return 'newer'\n")]))
     await within(pool.stop())
     with pytest.raises(WorkerLost) as lost:
         await within(running)
@@ -449,7 +459,7 @@ async def test_a_pool_may_be_stopped_while_an_old_generation_drains(host: Host) 
 
 async def test_killing_ends_all_without_waiting(host: Host) -> None:
     pool = host.pool(2)
-    await within(pool.load([host.function("wait", WAIT.format(answer=""))]))
+    await within(load(pool, [host.function("wait", WAIT.format(answer=""))]))
     pids = await host.workers(pool, 2)
     running = pool.invoke(call("wait"))
     pool.kill()

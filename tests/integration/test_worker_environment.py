@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 from workers import PATIENCE, App, output, run, within
 
 from funchost.host.worker_process import default_python
+from funchost.triggers.descriptor import Binding
 
 
 @pytest.fixture
@@ -162,10 +164,11 @@ async def test_writes_into_watched_folders_are_told_with_the_result(app: App) ->
             thread.start(); thread.join()
             pathlib.Path("elsewhere").write_text("3")
     """
+    files = Binding(type="fileTrigger", name="msg", fields={"path": "in/{name}"})
     worker = await app.worker(
         app.function("write", code),
         app.function("idle", "def main(msg: str) -> None: pass\n"),
-        watched=(str(app.root / "in"),),
+        replace(app.function("watch", "def main(msg: str) -> None: pass\n"), trigger=files),
     )
     result = await run(worker, "write", invocation="writer")
     assert result.wrote == [str(app.root / "in" / "one"), str(app.root / "in" / "two")]

@@ -20,7 +20,7 @@ os.makedirs("watched/sub"); os.makedirs("other"); os.makedirs("watchedtoo")
 for name in ("watched/old", "other/old", "other/second"):
     open(name, "w").close()
 seen = []
-audit.install([os.path.join(root, "watched")], seen.append)
+audit.WriteAudit(seen.append).watch([os.path.join(root, "watched")])
 """
 
 END = """

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from funchost.host.discovery import Discovery, discover
+from funchost.host.discovery import Discovery, Finder
 from funchost.host.function_json import fields_of, is_function_name
 from funchost.host.function_models import TRIGGER_FIELDS, FunctionJson
 from funchost.host.settings import Settings
@@ -56,7 +56,7 @@ def find(
         (root / "host.json").write_text(json.dumps({"version": "2.0", **host}))
     loaded = Settings.load(root, environ or {})
     assert loaded.problems == ()
-    return discover(root, loaded.app, loaded.host_json, only=only)
+    return Finder(root=root, settings=loaded.app, host_json=loaded.host_json, only=only).find()
 
 
 def policy(
@@ -259,12 +259,12 @@ def test_a_third_party_trigger_is_checked_by_its_fields(tmp_path: Path, make_fun
     make_function("a", {"type": "mqtttrigger", "name": "x", "topic": "t", "keepalive": "00:00:05"})
     make_function("b", {"type": "mqttTrigger", "name": "x"})
     settings = Settings.load(tmp_path, {})
-    found = discover(
-        tmp_path,
-        settings.app,
-        settings.host_json,
+    found = Finder(
+        root=tmp_path,
+        settings=settings.app,
+        host_json=settings.host_json,
         trigger_fields={**TRIGGER_FIELDS, "mqttTrigger": MqttFields},
-    )
+    ).find()
     assert [each.trigger.type for each in found.functions] == ["mqttTrigger"]
     assert fields_of(found.functions[0].trigger, MqttFields).keepAlive == timedelta(seconds=5)
     assert told(found) == [("bindings[0].topic", "error", "b")]

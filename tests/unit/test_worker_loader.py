@@ -48,6 +48,7 @@ def frame(app: Path, script: str, entry_point: str | None = None) -> dict[str, A
         "directory": str(app / "hello"),
         "scriptFile": str(app / script),
         "entryPoint": entry_point,
+        "decorated": False,
         "trigger": {"type": "queueTrigger", "name": "msg", "direction": "in"},
         "bindings": [],
     }
