@@ -13,7 +13,7 @@ import msgspec
 from aiohttp.web import BaseRequest, Response, StreamResponse
 
 from ..bindings.errors import FunchostError
-from ..triggers.base import Outcome
+from ..triggers.base import Outcome, Unsent
 from .functions import FunctionStatus, ServedFunction
 from .key_api import KeyApi
 from .outcome import result_text
@@ -164,7 +164,19 @@ async def outcome_document(outcome: Outcome) -> dict[str, Any]:
         document["result"] = content
     elif content is not None:
         document["resultBase64"] = base64.b64encode(content).decode()
+    if outcome.unsent:
+        document["outputs"] = [_unsent(each) for each in outcome.unsent]
     return document
+
+
+def _unsent(output: Unsent) -> dict[str, Any]:
+    """What would have been sent: JSON as such, text as text, anything else as `valueBase64`."""
+    document: dict[str, Any] = {"name": output.name, "type": output.type}
+    try:
+        text = output.content.decode()
+    except UnicodeDecodeError:
+        return {**document, "valueBase64": base64.b64encode(output.content).decode()}
+    return {**document, "value": msgspec.json.decode(text) if output.kind == "json" else text}
 
 
 async def _input(request: BaseRequest) -> tuple[bytes | None, str | None]:

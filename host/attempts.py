@@ -10,7 +10,7 @@ from typing import Any
 from ..bindings.clock import Clock
 from ..triggers.base import ErrorInfo, Outcome, Status
 from ..triggers.descriptor import FunctionDescriptor
-from .binder import Binder
+from .binder import Binder, Outputs
 from .pool import Pool
 from .retry import delay_before
 from .run import Run
@@ -130,11 +130,12 @@ class Attempts:
         outcome.kind, outcome.body = result.kind, result.body
         outcome.header |= result.data
         if result.outputs:
-            outcome.messages = await self._store_outputs(run, result)
+            stored = await self._store_outputs(run, result)
+            outcome.messages, outcome.unsent = stored.messages, stored.unsent
             outcome.ended = self._clock.now()
         return outcome
 
-    async def _store_outputs(self, run: Run, result: Result) -> Any:
+    async def _store_outputs(self, run: Run, result: Result) -> Outputs:
         """Write the blobs; the messages are left to the settlement, which stores them in its own step."""
         properties = {"traceparent": run.trace.parent, "parent": run.invocation_id}
         if run.trace.state:
@@ -142,7 +143,7 @@ class Attempts:
         outputs = self._binder.outputs(result.outputs, run.event.metadata, properties)
         for store, container, name, content in outputs.blobs:
             await store.put(container, name, content, metadata={"AzureWebJobsParentId": run.invocation_id})
-        return outputs.messages
+        return outputs
 
     async def _stopped_during(self, seconds: float) -> bool:
         try:

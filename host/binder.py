@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -16,7 +16,7 @@ from ..bindings.expressions import Template
 from ..bindings.names import blob_path, queue_name
 from ..bindings.queue import DEFAULT_TTL, OutgoingMessage, QueueStore
 from ..bindings.time_span import parse_time_span
-from ..triggers.base import Resources
+from ..triggers.base import Resources, Unsent
 from ..triggers.descriptor import Binding, FunctionDescriptor
 
 #: Name, kind and content of a value on its way to or from a worker.
@@ -29,6 +29,7 @@ class Outputs:
 
     blobs: list[tuple[BlobStore, str, str, bytes]]
     messages: list[tuple[QueueStore, OutgoingMessage]]
+    unsent: list[Unsent] = field(default_factory=list)
 
 
 class Binder:
@@ -41,6 +42,7 @@ class Binder:
             (binding.name, _blob(binding, resources)) for binding in function.inputs if binding.type == "blob"
         ]
         self._outputs: dict[str, Callable[..., None]] = {}
+        self._unserved = {one.name: one.type for one in function.outputs if one.type in function.unserved}
         for binding in function.outputs:
             if binding.type == "queue":
                 self._outputs[binding.name] = self._queue_output(binding, resources)
@@ -64,7 +66,9 @@ class Binder:
         """Where each value goes; `properties` travel with every message. Raises `BindingError`."""
         outputs = Outputs([], [])
         for name, kind, content in values:
-            if kind != "none":
+            if name in self._unserved:
+                outputs.unsent.append(Unsent(name, self._unserved[name], kind, content))
+            elif kind != "none":
                 self._outputs[name](outputs, kind, content, metadata, properties)
         return outputs
 

@@ -12,7 +12,7 @@ from msgspec import Struct
 from ..bindings.expressions import ExpressionError, resolve_settings
 from ..bindings.time_span import format_time_span
 from ..triggers.descriptor import Binding
-from ..triggers.fields import BINDING_FIELDS
+from ..triggers.fields import BINDING_FIELDS, UnservedFields
 from .binding_checks import STORED, check_binding
 from .checker import Checker, fields_of_model
 from .function_models import (
@@ -20,7 +20,6 @@ from .function_models import (
     NOT_SERVED,
     TRIGGER_FIELDS,
     BindingCommon,
-    UnservedFields,
     binding_fields,
 )
 from .jsonc import KeyPath
@@ -31,6 +30,7 @@ from .vocabulary import nearest
 
 _NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9]{0,127}|\$return", re.ASCII)
 _COMMON = frozenset(each.encode_name for each in fields_of_model(BindingCommon))
+_COMMON_KEYS = frozenset(each.lower() for each in _COMMON)
 _POLICIES = frozenset(each.encode_name for each in fields_of_model(PolicyFields))
 
 
@@ -59,7 +59,7 @@ class BindingReader:
         return brought or self._unserved.get(kind.lower())
 
     def _known(self) -> list[str]:
-        return sorted({*BINDING_FIELDS, *self._triggers, *NOT_SERVED})
+        return sorted({*BINDING_FIELDS, *self._triggers})
 
     def read(self, entry: Any, path: KeyPath, checker: Checker) -> Binding | None:
         """The binding, checked and with its settings put in; None when something is wrong, which is told."""
@@ -68,38 +68,63 @@ class BindingReader:
         if model is None:
             self._tell_type(entry, path)
             return None
-        binding = self._read_unserved(entry, path, checker) if model is UnservedFields else None
-        binding = binding or self._read_served(entry, model, path, checker)
-        settled = {
-            key: value
-            if key.lower() in map(str.lower, _COMMON)
-            else settle(value, (*path, key), self._app, self._report)
-            for key, value in entry.items()
-        }
-        checked = checker.check(settled, binding_fields(model), path)
+        checked = checker.check(self._settled(entry, model, path), binding_fields(model), path)
         if len(self._errors()) > before:
             return None
-        binding = self._binding(checked, path)
+        fields = _unchecked(entry) if model is UnservedFields else self._fields(checked, path)
+        binding = self._binding(checked, fields)
         self._check_name(binding, path)
         self._check_direction(binding, path, stated="direction" in checked)
         self._check_connection(binding, path)
         return binding if len(self._errors()) == before else None
 
-    def _binding(self, checked: dict[str, Any], path: KeyPath) -> Binding:
-        kind = self._spelled(checked["type"])
-        assert kind is not None, "it has a model"
+    def tell_unserved(self, read: Sequence[Binding | None]) -> tuple[str, ...]:
+        """The types among the bindings of a function that are not served here, each once; told as one warning."""
+        places = {
+            each.type: index
+            for index, each in reversed([*enumerate(read)])
+            if each and each.type.lower() not in self._spellings and each.type not in self._triggers
+        }
+        types = tuple(reversed(places))
+        if types:
+            answers = any(each and each.type == "httpTrigger" for each in read)
+            self._report.warning(
+                ("bindings", places[types[0]], "type"),
+                f"Not served here: {', '.join(types)}. {'Its route answers 501' if answers else 'Nothing starts it'}.",
+                f"Run it by hand: funchost run {self._report.function} --data … shows what it would have sent.",
+            )
+        return types
+
+    def _settled(self, entry: dict[str, Any], model: type[Struct], path: KeyPath) -> dict[str, Any]:
+        """The entry with settings put in where its type's fields are checked, and without those fields where not."""
+        common = {key: value for key, value in entry.items() if key.lower() in _COMMON_KEYS}
+        if model is UnservedFields:
+            return common
+        return {
+            key: value if key in common else settle(value, (*path, key), self._app, self._report)
+            for key, value in entry.items()
+        }
+
+    def _fields(self, checked: dict[str, Any], path: KeyPath) -> dict[str, Any]:
         fields = {
             key: plain(value) if key in _POLICIES else value
             for key, value in checked.items()
             if key not in _COMMON
         }
+        kind = self._spelled(checked["type"])
+        assert kind is not None, "it has a model"
+        return check_binding(kind, fields, self._report, path)
+
+    def _binding(self, checked: dict[str, Any], fields: dict[str, Any]) -> Binding:
+        kind = self._spelled(checked["type"])
+        assert kind is not None, "it has a model"
         return Binding(
             type=kind,
             name=checked["name"],
             direction=checked.get("direction", "in"),
             data_type=checked.get("dataType", "undefined"),
             cardinality=checked.get("cardinality", "one"),
-            fields=check_binding(kind, fields, self._report, path),
+            fields=fields,
             storage=self._storage(kind, fields),
         )
 
@@ -115,12 +140,8 @@ class BindingReader:
             self._report.error(
                 (*path, "type"), "'type' is missing.", 'Add it, such as "type": "queueTrigger".'
             )
-        elif kind.lower() in map(str.lower, NOT_SERVED):
-            self._report.error(
-                (*path, "type"), f"Not served here: {kind}.", f"There are: {', '.join(self._known())}."
-            )
         else:
-            near = nearest(kind, self._known())
+            near = nearest(kind, [*self._known(), *NOT_SERVED])
             fix = f"Did you mean {near}?" if near else f"There are: {', '.join(self._known())}."
             self._report.error((*path, "type"), f"'{kind}' is not a known binding type.", fix)
 
@@ -135,7 +156,8 @@ class BindingReader:
             self._report.error((*path, "name"), "$return is always an output.", 'Set "direction": "out".')
 
     def _check_direction(self, binding: Binding, path: KeyPath, *, stated: bool) -> None:
-        allowed = DIRECTIONS.get(binding.type, ("in",))
+        trigger = binding.type.endswith("Trigger")
+        allowed = DIRECTIONS.get(binding.type, ("in",) if trigger else ("in", "out"))
         if binding.direction in allowed:
             return
         said = f"'{binding.direction}'" if stated else "'in', which an absent direction means,"
@@ -180,6 +202,13 @@ def plain(value: Any) -> Any:
     if isinstance(value, timedelta):
         return format_time_span(value)
     return "-1" if value is None else value
+
+
+def _unchecked(entry: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a type that is not served, as they stand; our own policies mean nothing on it."""
+    return {
+        key: value for key, value in entry.items() if key.lower() not in _COMMON_KEYS and key not in _POLICIES
+    }
 
 
 def _lowered(entry: Any) -> dict[str, Any]:

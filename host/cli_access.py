@@ -57,21 +57,16 @@ async def inspected(app: App) -> AsyncIterator[Host]:
         log.close()
 
 
-def function_names(app: App) -> list[str]:
+async def function_names(app: App) -> list[str]:
     """The names of all functions of the app, those in error included."""
     from .configuration import Configuration, HostOptions
 
     found = Configuration(HostOptions(root=app.root, store=app.store)).finder.find()
     if found.script is not None:
-        names: list[str] = run_async(lambda: _names_by_decorators(app))
-        return names
+        async with inspected(app) as host:
+            return [status.name for status in host.functions.status()]
     broken = {problem.function for problem in found.problems if problem.function}
     return sorted(broken | {function.name for function in found.functions})
-
-
-async def _names_by_decorators(app: App) -> list[str]:
-    async with inspected(app) as host:
-        return [status.name for status in host.functions.status()]
 
 
 def hosts_of(app: App) -> list[HostClient]:

@@ -67,7 +67,7 @@ def rotate(app: App, name: str, function: str | None, as_json: bool) -> None:
 async def _list(app: App, function: str | None) -> list[Key]:
     async with opened_store(app) as storage:
         if function:
-            _check_function(app, function)
+            await _check_function(app, function)
         held = Keys(storage.state)
         await held.load()
         found = await held.list(function)
@@ -78,7 +78,7 @@ async def _list(app: App, function: str | None) -> list[Key]:
 async def _rotate(app: App, name: str, function: str | None) -> tuple[Key, bool]:
     async with opened_store(app) as storage:
         if function:
-            _check_function(app, function)
+            await _check_function(app, function)
         held = Keys(storage.state)
         await held.load()
         before = {(key.ring, key.name.lower()) for key in await held.list()}
@@ -87,9 +87,9 @@ async def _rotate(app: App, name: str, function: str | None) -> tuple[Key, bool]
         return key, (key.ring, key.name.lower()) not in before
 
 
-def _check_function(app: App, function: str) -> None:
-    """Raise `NotFound` unless the app has a folder of that function; it may be in error."""
-    known = function_names(app)
+async def _check_function(app: App, function: str) -> None:
+    """Raise `NotFound` unless the app has that function; it may be in error."""
+    known = await function_names(app)
     if function.lower() not in (name.lower() for name in known):
         near = nearest(function, known)
         hint = f" Did you mean {near}?" if near else ""

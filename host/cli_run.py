@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any, NoReturn
 
 import click
+import msgspec
 
 from ..bindings.errors import BindingError, ConfigurationError, HostUnreachable, NotFound
 from .cli import run_async
@@ -72,7 +73,7 @@ async def _in_own_host(app: App, name: str, data: bytes | None, timeout: timedel
     from .configuration import HostOptions, Mode
     from .host import Host
 
-    _check_known(app, name)
+    await _check_known(app, name)
     log = Log(sys.stderr, "pretty" if sys.stderr.isatty() else "plain")
     options = HostOptions(
         root=app.root, store=app.store, functions=frozenset({name}), workers=1, mode=Mode.RUN
@@ -104,8 +105,8 @@ async def _run(host: Any, name: str, data: bytes | None, timeout: timedelta | No
         raise TimeoutError(f"{name} has not ended within {seconds:g} s, and was stopped.") from None
 
 
-def _check_known(app: App, name: str) -> None:
-    known = function_names(app)
+async def _check_known(app: App, name: str) -> None:
+    known = await function_names(app)
     if name.lower() in (each.lower() for each in known):
         return
     near = nearest(name, known)
@@ -120,6 +121,13 @@ def _print_result(document: dict[str, Any]) -> None:
     elif "resultBase64" in document:
         sys.stdout.buffer.write(base64.b64decode(document["resultBase64"]))
         sys.stdout.buffer.flush()
+    for output in document.get("outputs", ()):
+        talk(f"not sent: {output['name']} ({output['type']}): {_value_text(output)}")
+
+
+def _value_text(output: dict[str, Any]) -> str:
+    value = output.get("value", output.get("valueBase64"))
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def _show_traceback(document: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from ..triggers.registry import TRIGGER_TYPES
 from .discovery import Finder
 from .runtime import STORE_FOLDER
 from .settings import Settings, whole_number
-from .worker_settings import WorkerSettings, default_python
+from .worker_settings import WorkerSettings, default_python, own_packages
 
 #: The port of Azure's own tools.
 DEFAULT_PORT = 7071
@@ -128,9 +128,11 @@ class Configuration:
     def worker_settings(self) -> WorkerSettings:
         """How workers are started."""
         app = self.settings.app
+        python = self.options.python or default_python(self.root, self.options.environ)
         return WorkerSettings(
             root=self.root,
-            python=self.options.python or default_python(self.root),
+            python=python,
+            fallback=own_packages(python),
             environment=app.environment(),
             threads=whole_number(app.get("PYTHON_THREADPOOL_THREAD_COUNT"), 1, 1024),
             debug=app.get("PYTHON_ENABLE_DEBUG_LOGGING") == "1",

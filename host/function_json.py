@@ -90,7 +90,8 @@ class FunctionReader:
 
     def fetches(self, trigger: Binding) -> bool:
         """Whether the trigger takes messages from a queue, so that queue settings mean something."""
-        return frozenset(self.triggers[trigger.type].__struct_fields__) >= _OF_QUEUES
+        model = self.triggers.get(trigger.type)
+        return model is not None and frozenset(model.__struct_fields__) >= _OF_QUEUES
 
     def read(self, source: Source) -> tuple[FunctionDescriptor | None, list[Problem]]:
         """The function, None when it has to be left out, and what is wrong with it.
@@ -148,6 +149,7 @@ class _Reading:
                 bindings=others,
                 policy=policy,
                 disabled=self.disabled(top.get("disabled", False)),
+                unserved=self.bindings.tell_unserved(read),
             )
         )
 
@@ -257,6 +259,7 @@ class _Reading:
         """With a fingerprint of everything that a listener is made of, its connections included."""
         app = self.reader.app
         bindings = (descriptor.trigger, *descriptor.bindings)
+        bindings = [each for each in bindings if each.type not in descriptor.unserved]
         connections = [app.connection(each.fields.get("connection") or "") for each in bindings]
         leads = [(each.kind, each.setting, each.value) for each in connections]
         digest = hashlib.sha256(repr((descriptor, leads)).encode("utf-8", "surrogatepass"))

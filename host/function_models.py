@@ -41,24 +41,79 @@ DIRECTIONS: Mapping[str, tuple[str, ...]] = {
 
 #: What Azure knows and this host does not serve, in the spelling that azure.functions has for it.
 NOT_SERVED = frozenset(
-    """
-    activityTrigger durableClient entityTrigger orchestrationClient orchestrationTrigger
-    assistantCreate assistantPost assistantQuery assistantSkillTrigger embeddings embeddingsStore semanticSearch
-    textCompletion
-    authenticationEventsTrigger connectorTrigger mcpPromptTrigger mcpResourceTrigger mcpToolTrigger
-    cosmosDB cosmosDBTrigger documentDB
-    daprBinding daprBindingTrigger daprInvoke daprPublish daprSecret daprServiceInvocationTrigger daprState
-    daprTopicTrigger
-    eventGrid eventGridTrigger eventHub eventHubTrigger
-    kafka kafkaTrigger rabbitMQ rabbitMQTrigger serviceBus serviceBusTrigger
-    kusto mysql mysqlTrigger sql sqlTrigger
-    redis redisListTrigger redisPubSubTrigger redisStreamTrigger
-    sendGrid twilioSms notificationHub
-    signalR signalRConnectionInfo signalREndpoints signalRNegotiation signalRTrigger
-    socketIO socketIONegotiation socketIOTrigger
-    webPubSub webPubSubConnection webPubSubContext webPubSubTrigger
-    apiHubFile apiHubFileTrigger bot excel mobileTable oneDrive outlook token
-    """.split()
+    [
+        "activityTrigger",
+        "apiHubFile",
+        "apiHubFileTrigger",
+        "assistantCreate",
+        "assistantPost",
+        "assistantQuery",
+        "assistantSkillTrigger",
+        "authenticationEventsTrigger",
+        "bot",
+        "connectorTrigger",
+        "cosmosDB",
+        "cosmosDBTrigger",
+        "daprBinding",
+        "daprBindingTrigger",
+        "daprInvoke",
+        "daprPublish",
+        "daprSecret",
+        "daprServiceInvocationTrigger",
+        "daprState",
+        "daprTopicTrigger",
+        "documentDB",
+        "durableClient",
+        "embeddings",
+        "embeddingsStore",
+        "entityTrigger",
+        "eventGrid",
+        "eventGridTrigger",
+        "eventHub",
+        "eventHubTrigger",
+        "excel",
+        "kafka",
+        "kafkaTrigger",
+        "kusto",
+        "mcpPromptTrigger",
+        "mcpResourceTrigger",
+        "mcpToolTrigger",
+        "mobileTable",
+        "mysql",
+        "mysqlTrigger",
+        "notificationHub",
+        "oneDrive",
+        "orchestrationClient",
+        "orchestrationTrigger",
+        "outlook",
+        "rabbitMQ",
+        "rabbitMQTrigger",
+        "redis",
+        "redisListTrigger",
+        "redisPubSubTrigger",
+        "redisStreamTrigger",
+        "semanticSearch",
+        "sendGrid",
+        "serviceBus",
+        "serviceBusTrigger",
+        "signalR",
+        "signalRConnectionInfo",
+        "signalREndpoints",
+        "signalRNegotiation",
+        "signalRTrigger",
+        "socketIO",
+        "socketIONegotiation",
+        "socketIOTrigger",
+        "sql",
+        "sqlTrigger",
+        "textCompletion",
+        "token",
+        "twilioSms",
+        "webPubSub",
+        "webPubSubConnection",
+        "webPubSubContext",
+        "webPubSubTrigger",
+    ]
 )
 
 
@@ -72,10 +127,6 @@ class BindingCommon(Struct, frozen=True, kw_only=True):
         Literal["undefined", "string", "binary", "stream"], Meta(description="What the function wants.")
     ] = "undefined"
     cardinality: Annotated[Literal["one", "many"], Meta(description="Accepted; many gives a list.")] = "one"
-
-
-class UnservedFields(Struct, frozen=True, kw_only=True):
-    """The fields of a type that is not served: whatever they are, only its own service could check them."""
 
 
 class FunctionJson(PolicyFields, frozen=True, kw_only=True, forbid_unknown_fields=True):

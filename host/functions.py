@@ -11,6 +11,7 @@ from ..bindings.errors import ConfigurationError, FunchostError
 from ..triggers.base import Deliver, ErrorInfo, Listener, Outcome, Resources, Trigger
 from ..triggers.descriptor import FunctionDescriptor, Problem
 from ..triggers.registry import trigger_class
+from ..triggers.unserved import UnservedTrigger
 from .discovery import Discovery
 from .executor import Executor
 from .function_json import fields_of
@@ -104,6 +105,8 @@ class ServedFunction:
             return f"failing: {self._failure}"
         if self.error and not self.outdated:
             return "in error"
+        if self.descriptor.unserved:
+            return f"not served here: {', '.join(self.descriptor.unserved)}"
         if self._listener is None:
             return "not listening"
         return f"{self._listener.state}, with its last good version" if self.error else self._listener.state
@@ -268,15 +271,17 @@ class Functions:
         return problems
 
     def _make(self, descriptor: FunctionDescriptor) -> ServedFunction:
-        cls = trigger_class(descriptor.trigger.type)
+        unserved = descriptor.trigger.type in descriptor.unserved
+        cls = UnservedTrigger if unserved else trigger_class(descriptor.trigger.type)
         fields = fields_of(descriptor.trigger, cls.Fields)
         trigger = cls(descriptor, fields, self._resources)
         return ServedFunction(descriptor, trigger, self._executor.deliver(descriptor), self._resources.report)
 
     def _should_listen(self, served: ServedFunction) -> bool:
         # A disabled HTTP function is still there for who shows the master key; one whose code does not load
-        # answers 500. All others leave what comes for them where it is.
-        return served.is_http or not (served.descriptor.disabled or served.error)
+        # answers 500, one that cannot be served 501. All others leave what comes for them where it is.
+        one = served.descriptor
+        return served.is_http or not (one.disabled or one.unserved or served.error)
 
     def _end(self, served: ServedFunction) -> None:
         """Stop in the background: what is in flight may take its time."""

@@ -30,7 +30,7 @@ from .channel import Channel
 from .child import ChildProcess
 from .deadlines import Cancel, Deadlines
 from .streams import OutgoingStream, ResultStream
-from .worker_settings import WorkerSettings, default_python
+from .worker_settings import WorkerSettings
 
 __all__ = [
     "Call",
@@ -41,7 +41,6 @@ __all__ = [
     "WorkerProcess",
     "WorkerSettings",
     "WorkerStartError",
-    "default_python",
 ]
 
 #: How long a function may go on after it was told that its time is over, in seconds (Azure's grace).
@@ -159,6 +158,7 @@ class WorkerProcess:
                 "root": str(self._settings.root),
                 "threads": self._settings.threads,
                 "debug": self._settings.debug,
+                "fallback": self._settings.fallback and str(self._settings.fallback),
             }
         )
 

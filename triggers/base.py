@@ -6,7 +6,7 @@ import enum
 from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 import msgspec
 
@@ -43,6 +43,16 @@ class ErrorInfo:
     traceback: str = ""
 
 
+class Unsent(NamedTuple):
+    """What a function gave to an output whose service is not spoken here: it goes nowhere but is shown."""
+
+    name: str
+    type: str
+    #: As of a worker's values: text, bytes or json.
+    kind: str
+    content: bytes
+
+
 class Outcome(msgspec.Struct, kw_only=True):
     """What became of an event. Executor errors and the function's own look the same."""
 
@@ -60,6 +70,7 @@ class Outcome(msgspec.Struct, kw_only=True):
     body: bytes | AsyncIterable[bytes] = b""
     #: Queue outputs that still have to be stored, by store; settling stores them.
     messages: Sequence[tuple[QueueStore, OutgoingMessage]] = ()
+    unsent: Sequence[Unsent] = ()
 
     @property
     def succeeded(self) -> bool:
@@ -190,5 +201,6 @@ __all__ = [
     "Status",
     "Trigger",
     "TriggerEvent",
+    "Unsent",
     "Wakeups",
 ]

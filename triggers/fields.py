@@ -137,6 +137,10 @@ class WarmupTriggerFields(TriggerPolicyFields, kw_only=True, forbid_unknown_fiel
     """`warmupTrigger`: runs when the app is warmed up, on GET /admin/warmup; its function is named Warmup."""
 
 
+class UnservedFields(Struct):
+    """The fields of a type that is not served: whatever they are, only its own service could check them."""
+
+
 class HttpOutputFields(Struct, kw_only=True, forbid_unknown_fields=True):
     """`http` output: the response."""
 

@@ -11,6 +11,7 @@ from .descriptor import FunctionDescriptor, Problem
 from .fields import HttpTriggerFields
 from .http_endpoint import Endpoint
 from .http_front import HttpFront
+from .http_response import TEXT, Reply
 from .routes import Route, find_conflicts, order_differences
 
 _METHOD = re.compile(r"[A-Za-z][A-Za-z-]*")
@@ -43,6 +44,7 @@ class HttpTrigger(Trigger):
             auth_level=self.fields.authLevel,
             deliver=deliver,
             disabled=self.function.disabled,
+            instead=_not_served(self.function),
             must_return=any(b.type == "http" and b.name == "$return" for b in self.function.outputs),
             with_metadata=_uses_expressions(self.function),
         )
@@ -141,6 +143,15 @@ def _check_methods(methods: Iterable[str]) -> None:
             raise ConfigurationError(
                 f"'{method}' is no HTTP method; write names such as 'get' and 'post'.", key="methods"
             )
+
+
+def _not_served(function: FunctionDescriptor) -> Reply | None:
+    """Why the function does not answer requests, for its developer."""
+    if not function.unserved:
+        return None
+    types = ", ".join(function.unserved)
+    text = f"{function.name} uses {types}, not served here. Run it by hand: funchost run {function.name} --data …"
+    return Reply(501, (TEXT,), text.encode())
 
 
 def _uses_expressions(function: FunctionDescriptor) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from .base import Deliver
 from .cors import Cors
+from .http_response import Reply
 from .routes import Route
 
 
@@ -44,6 +45,8 @@ class Endpoint:
     auth_level: str
     deliver: Deliver
     disabled: bool = False
+    #: What a caller gets in place of a run, where the function cannot be served.
+    instead: Reply | None = None
     #: Whether returning nothing is an error, since ``$return`` is the response.
     must_return: bool = False
     #: Whether its bindings use expressions, so that metadata is needed.

@@ -153,7 +153,7 @@ class HttpFront:
             return self._whole(call.request, NOT_FOUND)
         route, params = call.match
         endpoint = self._endpoints.get(route.function)
-        refusal = NOT_FOUND if endpoint is None else self._refusal(call, endpoint)
+        refusal = NOT_FOUND if endpoint is None else self._refusal(call, endpoint) or endpoint.instead
         if endpoint is None or refusal is not None:
             return self._whole(call.request, refusal or NOT_FOUND)
         endpoint.running += 1

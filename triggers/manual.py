@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from .base import Deliver, Listener, Trigger, TriggerEvent
 from .fields import ManualTriggerFields
+from .no_listener import NoListener
 
 
 class ManualTrigger(Trigger):
@@ -26,15 +27,3 @@ class ManualTrigger(Trigger):
             body=data or b"",
             reason="This function was programmatically called via the host APIs.",
         )
-
-
-class NoListener:
-    """Listens for nothing."""
-
-    state = "ready"
-
-    async def start(self) -> None:
-        return
-
-    async def stop(self) -> None:
-        return

@@ -30,6 +30,7 @@ _BUILT_IN: Mapping[str, tuple[str, type[msgspec.Struct]]] = {
     "fileTrigger": ("file:FileTrigger", fields.FileTriggerFields),
     "timerTrigger": ("timer:TimerTrigger", fields.TimerTriggerFields),
     "manualTrigger": ("manual:ManualTrigger", fields.ManualTriggerFields),
+    "warmupTrigger": ("warmup:WarmupTrigger", fields.WarmupTriggerFields),
 }
 
 

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from .errors import LoadError
+from .fallback import HostPackages
 from .imports import NAMESPACE, importing
 from .indexer import decorated_function
 from .signature import examine
@@ -27,14 +28,19 @@ _FUNCTIONS = "functions"
 _PACKAGES = (".python_packages", "lib", "site-packages")
 
 
-def prepare(root: str) -> None:
-    """Make this process the app's: its packages first, its own modules last, and its root to work in."""
+def prepare(root: str, fallback: str | None = None) -> None:
+    """Make this process the app's: its packages first, its own modules last, and its root to work in.
+
+    `fallback` is where azure.functions is found if the app's environment has none.
+    """
     packages = os.path.join(root, *_PACKAGES)
     if os.path.isdir(packages) and packages not in sys.path:
         sys.path.insert(0, packages)
     if root not in sys.path:
         # Last, so that an installed package wins over a folder of the same name.
         sys.path.append(root)
+    if fallback:
+        sys.meta_path.append(HostPackages(fallback))
     os.chdir(root)
     spec = ModuleSpec(NAMESPACE, None, is_package=True)
     spec.submodule_search_locations = [root, os.path.join(root, _FUNCTIONS)]

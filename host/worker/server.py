@@ -93,7 +93,7 @@ class WorkerServer(asyncio.BufferedProtocol):
         self.root = header["root"]
         self._threads = WorkThreads(header.get("threads") or default_count())
         self.output = logs.install(self._log, debug=bool(header.get("debug")))
-        loader.prepare(self.root)
+        loader.prepare(self.root, header.get("fallback"))
         exits.announce(self._announce_exit)
         exits.separate_forks(self._transport.get_extra_info("socket").fileno(), self.output.detach)
         ready = {"type": "ready", "protocol": VERSION, "pid": os.getpid(), "version": sys.version.split()[0]}

@@ -16,7 +16,7 @@ import psutil
 import pytest
 from workers import PATIENCE, App, output, run, within
 
-from funchost.host.worker_process import default_python
+from funchost.host.worker_settings import default_python, own_packages
 from funchost.triggers.descriptor import Binding
 
 
@@ -43,7 +43,7 @@ def own_python(tmp_path: Path) -> Path:
     subprocess.run(
         [sys.executable, "-m", "venv", "--without-pip", tmp_path / ".venv"], check=True, timeout=60
     )
-    return default_python(tmp_path)
+    return default_python(tmp_path, {})
 
 
 async def test_the_apps_own_interpreter_runs_it(app: App, own_python: Path) -> None:
@@ -51,8 +51,33 @@ async def test_the_apps_own_interpreter_runs_it(app: App, own_python: Path) -> N
     assert await ask(app, "sys.prefix", python=own_python) == str(app.root / ".venv")
 
 
-def test_without_one_it_is_the_hosts(tmp_path: Path) -> None:
-    assert default_python(tmp_path) == Path(sys.executable)
+def test_without_one_it_is_that_of_the_active_environment(tmp_path: Path, own_python: Path) -> None:
+    app = tmp_path / "app"
+    assert default_python(app, {"VIRTUAL_ENV": str(tmp_path / ".venv")}) == own_python
+
+
+def test_without_any_it_is_the_hosts(tmp_path: Path) -> None:
+    assert default_python(tmp_path, {"VIRTUAL_ENV": str(tmp_path / "gone")}) == Path(sys.executable)
+    assert own_packages(Path(sys.executable)) is None
+
+
+async def test_the_hosts_azure_functions_stands_in_for_a_missing_one(app: App, own_python: Path) -> None:
+    code = """
+        import importlib.util
+        import azure.functions as func
+        def main(msg: func.HttpRequest) -> func.HttpResponse:
+            others = ("aiohttp", "azure.storage", "msgspec")
+            return func.HttpResponse(f"{msg.method} {[each for each in others if importlib.util.find_spec(each)]}")
+    """
+    worker = await app.worker(
+        app.function("ask", code, on="httpTrigger"), python=own_python, fallback=own_packages(own_python)
+    )
+    request = {"method": "GET", "url": "http://localhost/", "headers": [], "query": {}, "params": {}}
+
+    result = await run(worker, "ask", kind="http", data=request)
+
+    assert result.body == b"GET []"
+    await app.heard(lambda line: "no azure-functions; the host's own copy" in line.text)
 
 
 async def test_nothing_needs_to_be_installed_there(app: App, own_python: Path) -> None:
