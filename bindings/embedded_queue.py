@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple
 
 import msgspec
 
 from .clock import from_milliseconds, milliseconds, new_id
+from .embedded_table import write_with
 from .errors import MessageTooLarge, ReceiptLost
 from .queue import LEASE, OutgoingMessage, PeekedMessage, QueueDepth, QueueMessage
 from .store import Store, signal
+from .table import OutgoingEntity
 
 #: The largest body, in bytes: Azure's 64 KiB, which its default base64 encoding leaves 48 KiB of.
 MAX_BODY = 64 * 1024
@@ -77,9 +79,16 @@ class EmbeddedQueues:
         #: When the next message of an empty queue becomes visible, in milliseconds.
         self._next_due: dict[str, int | None] = {}
 
-    async def send(self, messages: Sequence[OutgoingMessage]) -> None:
+    async def send(
+        self, messages: Sequence[OutgoingMessage], entities: Sequence[OutgoingEntity] = ()
+    ) -> None:
         self.check_sizes(messages)
-        await self._store.write(lambda connection: self.send_within(connection, messages))
+
+        def operation(connection: sqlite3.Connection) -> bool:
+            self.send_within(connection, messages)
+            return True
+
+        await self._write(operation, entities)
         self.tell({message.queue for message in messages})
 
     def send_within(self, connection: sqlite3.Connection, messages: Sequence[OutgoingMessage]) -> None:
@@ -117,8 +126,13 @@ class EmbeddedQueues:
             )
         )
 
-    async def complete(self, message: QueueMessage, outputs: Sequence[OutgoingMessage] = ()) -> None:
-        await self._replace(message, outputs)
+    async def complete(
+        self,
+        message: QueueMessage,
+        outputs: Sequence[OutgoingMessage] = (),
+        entities: Sequence[OutgoingEntity] = (),
+    ) -> None:
+        await self._replace(message, outputs, entities)
 
     async def poison(self, message: QueueMessage, poison: OutgoingMessage) -> None:
         # A body that was let in once is let into the poison queue too, whatever the limit is now.
@@ -202,7 +216,12 @@ class EmbeddedQueues:
                 )
 
     async def _replace(
-        self, message: QueueMessage, outputs: Sequence[OutgoingMessage], *, check: bool = True
+        self,
+        message: QueueMessage,
+        outputs: Sequence[OutgoingMessage],
+        entities: Sequence[OutgoingEntity] = (),
+        *,
+        check: bool = True,
     ) -> None:
         if check and outputs:
             self.check_sizes(outputs)
@@ -214,9 +233,17 @@ class EmbeddedQueues:
                 self.send_within(connection, outputs)
             return gone == 1
 
-        if not await self._store.write(operation):
+        if not await self._write(operation, entities):
             raise ReceiptLost
         self.tell({output.queue for output in outputs})
+
+    def _write(
+        self, operation: Callable[[sqlite3.Connection], bool], entities: Sequence[OutgoingEntity]
+    ) -> Awaitable[bool]:
+        """Run `operation` and, if it answers True, store the entities in the same step."""
+        if entities:
+            return write_with(self._store, entities, operation)
+        return self._store.write(operation)
 
     def _row(self, message: OutgoingMessage) -> tuple[Any, ...]:
         now = self._store.clock.now()

@@ -14,7 +14,9 @@ import msgspec
 from .clock import Clock, SystemClock, new_id
 from .embedded_queue import MAX_BODY_BASE64, Receipt
 from .errors import MessageTooLarge, ReceiptLost
+from .memory_tables import MemoryTables
 from .queue import LEASE, OutgoingMessage, PeekedMessage, QueueDepth, QueueMessage
+from .table import OutgoingEntity
 
 
 @dataclass(slots=True, kw_only=True)
@@ -45,13 +47,18 @@ class MemoryQueues:
 
     def __init__(self, clock: Clock | None = None, *, max_body: int = MAX_BODY_BASE64) -> None:
         self._clock = clock or SystemClock()
+        #: The tables of the same connection.
+        self.tables = MemoryTables(self._clock)
         self._max_body = max_body
         self._queues: dict[str, dict[int, _Stored]] = {}
         self._news: dict[str, asyncio.Event] = {}
         self._numbers = count(1)
 
-    async def send(self, messages: Sequence[OutgoingMessage]) -> None:
+    async def send(
+        self, messages: Sequence[OutgoingMessage], entities: Sequence[OutgoingEntity] = ()
+    ) -> None:
         self._check_sizes(messages)
+        self.tables.put(entities)
         self.put(messages)
 
     def put(self, messages: Sequence[OutgoingMessage]) -> None:
@@ -74,9 +81,14 @@ class MemoryQueues:
             if stored:
                 stored.visible_at = self._clock.now() + lease
 
-    async def complete(self, message: QueueMessage, outputs: Sequence[OutgoingMessage] = ()) -> None:
+    async def complete(
+        self,
+        message: QueueMessage,
+        outputs: Sequence[OutgoingMessage] = (),
+        entities: Sequence[OutgoingEntity] = (),
+    ) -> None:
         self._check_sizes(outputs)
-        self._replace(message, outputs)
+        self._replace(message, outputs, entities)
 
     async def poison(self, message: QueueMessage, poison: OutgoingMessage) -> None:
         self._replace(message, [poison])
@@ -142,10 +154,16 @@ class MemoryQueues:
         stored = self._queues.get(message.queue, {}).get(number)
         return stored if stored and stored.fence == fence else None
 
-    def _replace(self, message: QueueMessage, outputs: Sequence[OutgoingMessage]) -> None:
+    def _replace(
+        self,
+        message: QueueMessage,
+        outputs: Sequence[OutgoingMessage],
+        entities: Sequence[OutgoingEntity] = (),
+    ) -> None:
         stored = self._find(message)
         if stored is None:
             raise ReceiptLost
+        self.tables.put(entities)
         del self._queues[message.queue][stored.number]
         self.put(outputs)
 

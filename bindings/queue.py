@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 import msgspec
 
+from .table import OutgoingEntity
+
 #: How long an unread message is kept (Azure's default).
 DEFAULT_TTL = timedelta(days=7)
 
@@ -78,10 +80,13 @@ class QueueStore(Protocol):
     receipt that is no longer the message's raises `ReceiptLost` and changes nothing.
     """
 
-    async def send(self, messages: Sequence[OutgoingMessage]) -> None:
+    async def send(
+        self, messages: Sequence[OutgoingMessage], entities: Sequence[OutgoingEntity] = ()
+    ) -> None:
         """Put all messages into their queues, durably, all or none where the store can; creates the queues.
 
-        Raises `MessageTooLarge` before anything is sent.
+        With them go `entities` into the tables of the same connection. Raises `MessageTooLarge` before anything
+        is sent, and `EntityConflict`, which leaves all as it was.
         """
 
     async def receive(self, queue: str, limit: int, lease: timedelta = LEASE) -> list[QueueMessage]:
@@ -93,8 +98,16 @@ class QueueStore(Protocol):
     async def renew(self, messages: Sequence[QueueMessage], lease: timedelta = LEASE) -> None:
         """Hide the messages for another `lease` from now. Those already lost are passed over."""
 
-    async def complete(self, message: QueueMessage, outputs: Sequence[OutgoingMessage] = ()) -> None:
-        """Remove the message and send `outputs`, in one step where the store can."""
+    async def complete(
+        self,
+        message: QueueMessage,
+        outputs: Sequence[OutgoingMessage] = (),
+        entities: Sequence[OutgoingEntity] = (),
+    ) -> None:
+        """Remove the message and send `outputs` and `entities`, in one step where the store can.
+
+        Raises what `send` raises; the message is then still in flight.
+        """
 
     async def release(
         self,

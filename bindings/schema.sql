@@ -1,7 +1,8 @@
 -- The embedded store, version 1. Wall-clock times are whole milliseconds since 1970; `ends` and `heartbeat`
 -- are seconds on the machine's monotonic clock, which all processes share and nobody can set.
+-- All of it is run whenever a store is opened, so what is added here comes into older stores too.
 
-CREATE TABLE messages (
+CREATE TABLE IF NOT EXISTS messages (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     queue TEXT NOT NULL,
     message_id TEXT NOT NULL,
@@ -18,38 +19,48 @@ CREATE TABLE messages (
 );
 -- The row's id is part of every index, after what is named. There is none by owner: that is asked for only
 -- when a host has died, and would cost every message a tenth more.
-CREATE INDEX messages_due ON messages (queue, visible_at);
+CREATE INDEX IF NOT EXISTS messages_due ON messages (queue, visible_at);
 
 -- What other processes look at to learn that there is something for them.
-CREATE TABLE signals (topic TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS signals (topic TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID;
 
-CREATE TABLE leases (
+CREATE TABLE IF NOT EXISTS leases (
     name TEXT PRIMARY KEY,
     owner TEXT NOT NULL,
     fence INTEGER NOT NULL,
     ends REAL NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX leases_owned ON leases (owner);
+CREATE INDEX IF NOT EXISTS leases_owned ON leases (owner);
 
-CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-INSERT INTO counters VALUES ('fence', 0);
+CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+INSERT OR IGNORE INTO counters VALUES ('fence', 0);
 
-CREATE TABLE hosts (
+CREATE TABLE IF NOT EXISTS hosts (
     owner TEXT PRIMARY KEY,
     pid INTEGER NOT NULL,
     heartbeat REAL NOT NULL
 ) WITHOUT ROWID;
 
-CREATE TABLE state (
+CREATE TABLE IF NOT EXISTS state (
     scope TEXT NOT NULL,
     key TEXT NOT NULL,
     value TEXT NOT NULL,
     PRIMARY KEY (scope, key)
 ) WITHOUT ROWID;
 
-CREATE TABLE versions (
+CREATE TABLE IF NOT EXISTS versions (
     scope TEXT NOT NULL,
     path TEXT NOT NULL,
     version TEXT NOT NULL,
     PRIMARY KEY (scope, path)
+) WITHOUT ROWID;
+
+-- The entities of all tables. `changed_at` is in whole microseconds: the ETag is made of it.
+CREATE TABLE IF NOT EXISTS entities (
+    table_name TEXT NOT NULL,              -- in lower case
+    partition_key TEXT NOT NULL,
+    row_key TEXT NOT NULL,
+    changed_at INTEGER NOT NULL,
+    properties TEXT NOT NULL,
+    PRIMARY KEY (table_name, partition_key, row_key)
 ) WITHOUT ROWID;

@@ -255,9 +255,11 @@ def _create_or_check(connection: sqlite3.Connection, path: Path) -> None:
     try:
         connection.execute("BEGIN IMMEDIATE")
         version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0:
+        if version <= SCHEMA_VERSION:
+            # Also where the store is not new: it gains what it was made without.
             for statement in files(__package__).joinpath("schema.sql").read_text().split(";\n"):
                 connection.execute(statement)
+        if version == 0:
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
     except sqlite3.Error as error:

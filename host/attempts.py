@@ -10,6 +10,7 @@ from typing import Any
 from ..bindings.clock import Clock
 from ..triggers.base import ErrorInfo, Outcome, Status
 from ..triggers.descriptor import FunctionDescriptor
+from .activity import Activity
 from .binder import Binder, Outputs
 from .pool import Pool
 from .retry import delay_before
@@ -37,6 +38,7 @@ class Attempts:
         clock: Clock,
         stopping: asyncio.Event,
         on_retry: OnRetry,
+        activity: Activity,
     ) -> None:
         self._function = function
         self._binder = binder
@@ -44,6 +46,7 @@ class Attempts:
         self._clock = clock
         self._stopping = stopping
         self._on_retry = on_retry
+        self._activity = activity
         self._choose = random.Random()
         self._retry = function.policy.retry
         self._timeout = function.policy.timeout.total_seconds() if function.policy.timeout else None
@@ -71,7 +74,9 @@ class Attempts:
             if delay is None or deaths >= MOST_DEATHS or run.is_spent:
                 return run.outcome(status, error)
             self._on_retry(run, error, delay.total_seconds())
-            if await self._stopped_during(delay.total_seconds()):
+            with self._activity.waiting():
+                stopped = await self._stopped_during(delay.total_seconds())
+            if stopped:
                 return run.outcome(Status.INTERRUPTED, error)
             run.attempts += 1
             run.last_error = error
@@ -131,12 +136,13 @@ class Attempts:
         outcome.header |= result.data
         if result.outputs:
             stored = await self._store_outputs(run, result)
-            outcome.messages, outcome.unsent = stored.messages, stored.unsent
+            outcome.messages, outcome.entities = stored.messages, stored.entities
+            outcome.unsent = stored.unsent
             outcome.ended = self._clock.now()
         return outcome
 
     async def _store_outputs(self, run: Run, result: Result) -> Outputs:
-        """Write the blobs; the messages are left to the settlement, which stores them in its own step."""
+        """Write the blobs; messages and entities are left to the settlement, which stores them in its own step."""
         properties = {"traceparent": run.trace.parent, "parent": run.invocation_id}
         if run.trace.state:
             properties["tracestate"] = run.trace.state

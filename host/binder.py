@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -15,9 +15,11 @@ from ..bindings.errors import BindingError
 from ..bindings.expressions import Template
 from ..bindings.names import blob_path, queue_name
 from ..bindings.queue import DEFAULT_TTL, OutgoingMessage, QueueStore
+from ..bindings.table import OutgoingEntity
 from ..bindings.time_span import parse_time_span
 from ..triggers.base import Resources, Unsent
 from ..triggers.descriptor import Binding, FunctionDescriptor
+from .table_bindings import TableInput, TableOutput
 
 #: Name, kind and content of a value on its way to or from a worker.
 Value = tuple[str, str, bytes]
@@ -25,10 +27,11 @@ Value = tuple[str, str, bytes]
 
 @dataclass(slots=True)
 class Outputs:
-    """What a run put out: blobs to be written, messages to be stored when its event is settled."""
+    """What a run put out: blobs to be written, messages and entities to be stored when its event is settled."""
 
     blobs: list[tuple[BlobStore, str, str, bytes]]
     messages: list[tuple[QueueStore, OutgoingMessage]]
+    entities: list[tuple[QueueStore, OutgoingEntity]] = field(default_factory=list)
     unsent: list[Unsent] = field(default_factory=list)
 
 
@@ -38,9 +41,13 @@ class Binder:
     def __init__(self, function: FunctionDescriptor, resources: Resources) -> None:
         self._function = function.name
         self._clock: Clock = resources.clock
-        self._inputs = [
-            (binding.name, _blob(binding, resources)) for binding in function.inputs if binding.type == "blob"
-        ]
+        self._inputs: list[Callable[[Mapping[str, Any]], Awaitable[Value]]] = []
+        for binding in function.inputs:
+            if binding.type == "blob":
+                self._inputs.append(self._blob_input(binding, resources))
+            elif binding.type == "table":
+                tables = resources.tables(binding.fields.get("connection") or "")
+                self._inputs.append(TableInput(binding, tables, function.name, resources.clock).load)
         self._outputs: dict[str, Callable[..., None]] = {}
         self._unserved = {one.name: one.type for one in function.outputs if one.type in function.unserved}
         for binding in function.outputs:
@@ -48,17 +55,13 @@ class Binder:
                 self._outputs[binding.name] = self._queue_output(binding, resources)
             elif binding.type == "blob":
                 self._outputs[binding.name] = self._blob_output(binding, resources)
+            elif binding.type == "table":
+                self._outputs[binding.name] = self._table_output(binding, resources)
         self.has_inputs = bool(self._inputs)
 
     async def inputs(self, metadata: Mapping[str, Any]) -> list[Value]:
-        """The value of each input. Raises `BindingError` for a path that cannot be made."""
-        values = []
-        for name, (store, template) in self._inputs:
-            path = template.render(metadata, function=self._function, clock=self._clock)
-            container, blob = blob_path(path)
-            found = await store.get(container, blob)
-            values.append((name, "none", b"") if found is None else (name, "bytes", found[1]))
-        return values
+        """The value of each input. Raises `BindingError` for one that cannot be found by its binding."""
+        return [await load(metadata) for load in self._inputs]
 
     def outputs(
         self, values: Sequence[Value], metadata: Mapping[str, Any], properties: dict[str, Any]
@@ -96,6 +99,18 @@ class Binder:
 
         return put
 
+    def _blob_input(
+        self, binding: Binding, resources: Resources
+    ) -> Callable[[Mapping[str, Any]], Awaitable[Value]]:
+        store, template = _blob(binding, resources)
+
+        async def load(metadata: Mapping[str, Any]) -> Value:
+            path = template.render(metadata, function=self._function, clock=self._clock)
+            found = await store.get(*blob_path(path))
+            return (binding.name, "none", b"") if found is None else (binding.name, "bytes", found[1])
+
+        return load
+
     def _blob_output(self, binding: Binding, resources: Resources) -> Callable[..., None]:
         store, template = _blob(binding, resources)
 
@@ -108,6 +123,22 @@ class Binder:
         ) -> None:
             path = template.render(metadata, function=self._function, clock=self._clock)
             outputs.blobs.append((store, *blob_path(path), content))
+
+        return put
+
+    def _table_output(self, binding: Binding, resources: Resources) -> Callable[..., None]:
+        # Not the tables themselves: the queues beside them store messages and entities in one step.
+        store = resources.queues(binding.fields.get("connection") or "")
+        output = TableOutput(binding, self._function, self._clock)
+
+        def put(
+            outputs: Outputs,
+            kind: str,
+            content: bytes,
+            metadata: Mapping[str, Any],
+            properties: dict[str, Any],
+        ) -> None:
+            outputs.entities += [(store, entity) for entity in output.entities(content, metadata)]
 
         return put
 

@@ -6,16 +6,18 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
+from ..bindings.entity import is_key, table_name
 from ..bindings.errors import BindingError, ConfigurationError, FunchostError
 from ..bindings.expressions import Template
+from ..bindings.filter_template import FilterTemplate
 from ..bindings.names import blob_path, container_name, queue_name
 from ..bindings.patterns import FilePattern, PathPattern
 from ..bindings.time_span import parse_time_span
 from .jsonc import KeyPath
 from .report import Report
 
-#: Bindings that lead to a queue or blob store.
-STORED = frozenset({"queueTrigger", "queue", "blobTrigger", "blob"})
+#: Bindings that lead to a queue, blob or table store.
+STORED = frozenset({"queueTrigger", "queue", "blobTrigger", "blob", "table"})
 
 
 def check_binding(kind: str, fields: Mapping[str, Any], report: Report, path: KeyPath) -> dict[str, Any]:
@@ -38,6 +40,24 @@ def _queue_name(kind: str, text: str) -> str:
         raise ConfigurationError(
             "A trigger's queue cannot depend on an event; only %SETTING% may stand in it."
         )
+    return text
+
+
+def _table_name(kind: str, text: str) -> str:
+    if Template.parse(text).is_literal:
+        table_name(text)
+    return text
+
+
+def _table_key(kind: str, text: str) -> str:
+    if Template.parse(text).is_literal and not is_key(text):
+        raise ConfigurationError(r"A key has at most 1 KiB, none of / \ # ? and no control characters.")
+    return text
+
+
+def _filter(kind: str, text: str) -> str:
+    if text:
+        FilterTemplate(text)
     return text
 
 
@@ -93,6 +113,10 @@ _PATHS: Mapping[str, Callable[[str, str], str]] = {
 }
 _CHECKS: Mapping[str, Callable[[str, Any], Any]] = {
     "queueName": _queue_name,
+    "tableName": _table_name,
+    "partitionKey": _table_key,
+    "rowKey": _table_key,
+    "filter": _filter,
     "poisonQueueName": lambda kind, text: queue_name(text),
     "scanInterval": _scan_interval,
     "visibilityDelay": _duration,
@@ -101,6 +125,10 @@ _CHECKS: Mapping[str, Callable[[str, Any], Any]] = {
 _SPAN_FIX = 'Write it as text, such as "00:00:30".'
 _FIXES: Mapping[str, str] = {
     "queueName": "Use a name such as new-orders.",
+    "tableName": "Use a name such as Orders.",
+    "partitionKey": "Use a key such as orders, or {id} for one that an event brings.",
+    "rowKey": "Use a key such as 2026-03, or {id} for one that an event brings.",
+    "filter": "Write it in OData, such as Age ge 18 and Name ne '{name}'.",
     "poisonQueueName": "Use a name such as orders-given-up.",
     "path": "Write it as the type wants it, such as receipts/{name}.json.",
     "scanInterval": _SPAN_FIX,

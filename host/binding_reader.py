@@ -58,6 +58,9 @@ class BindingReader:
         brought = own or next((each for each in self._triggers if each.lower() == kind.lower()), None)
         return brought or self._unserved.get(kind.lower())
 
+    def _serves(self, kind: str) -> bool:
+        return kind in BINDING_FIELDS or kind in self._triggers
+
     def _known(self) -> list[str]:
         return sorted({*BINDING_FIELDS, *self._triggers})
 
@@ -80,12 +83,11 @@ class BindingReader:
 
     def tell_unserved(self, read: Sequence[Binding | None]) -> tuple[str, ...]:
         """The types among the bindings of a function that are not served here, each once; told as one warning."""
-        places = {
-            each.type: index
-            for index, each in reversed([*enumerate(read)])
-            if each and each.type.lower() not in self._spellings and each.type not in self._triggers
-        }
-        types = tuple(reversed(places))
+        places: dict[str, int] = {}
+        for index, each in enumerate(read):
+            if each and each.type in NOT_SERVED and not self._serves(each.type):
+                places.setdefault(each.type, index)
+        types = tuple(places)
         if types:
             answers = any(each and each.type == "httpTrigger" for each in read)
             self._report.warning(

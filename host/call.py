@@ -81,10 +81,10 @@ class Result(msgspec.Struct, kw_only=True):
     wrote: list[str]
 
 
-def read_result(header: dict[str, Any], body: bytes | AsyncIterable[bytes]) -> Result:
-    """What a `result` frame says."""
+def read_result(header: dict[str, Any], body: bytes, stream: AsyncIterable[bytes] | None = None) -> Result:
+    """What a `result` frame says; `stream` is the content where it follows in pieces."""
     outputs: list[tuple[str, str, bytes]] = []
-    if isinstance(body, bytes) and "outputs" in header:
+    if "outputs" in header:
         body, *contents = split(body, header["sizes"])
         named = zip(header["outputs"], contents, strict=True)
         outputs = [(entry["name"], entry["kind"], content) for entry, content in named]
@@ -92,7 +92,7 @@ def read_result(header: dict[str, Any], body: bytes | AsyncIterable[bytes]) -> R
     return Result(
         kind=header["kind"],
         data=header.get("data", {}),
-        body=body,
+        body=body if stream is None else stream,
         outputs=outputs,
         error=ErrorInfo(**error) if error else None,
         wrote=header.get("wrote", []),

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -14,18 +12,24 @@ from ..bindings.errors import ConfigurationError
 from .cli_options import App, app_options
 from .cli_output import talk
 from .scaffold import init_app, new_function
-from .templates import FUNCTIONS
+from .templates import FUNCTIONS, slug
 
 
 @click.command()
 @click.argument("directory", type=click.Path(path_type=Path), default=".", metavar="[DIR]")
-def init(directory: Path) -> None:
+@click.option(
+    "--model",
+    type=click.Choice(["v1", "v2"]),
+    default="v1",
+    help="v1: a folder with a function.json for each function. v2: decorators in function_app.py. Default v1.",
+)
+def init(directory: Path, model: str) -> None:
     """Make a folder an app.
 
     Files that are already there stay as they are. Prints the files made.
     """
     with _told():
-        made = init_app(directory)
+        made = init_app(directory, decorated=model == "v2")
     _print(made)
     if not made:
         talk(f"{directory} is an app already: nothing was changed.")
@@ -42,7 +46,8 @@ def init(directory: Path) -> None:
 def new(app: App, name: str, trigger: str) -> None:
     """Write a first version of a function.
 
-    It goes into the folder `functions` where the app has one. Prints the files made.
+    It is added to function_app.py where the app has one, and goes into the folder `functions` where it has that.
+    Prints the files written.
     """
     app.check()
     with _told():
@@ -52,24 +57,22 @@ def new(app: App, name: str, trigger: str) -> None:
         talk(
             f"There is no host.json in {app.root}: `funchost init` makes one, and what else belongs to an app."
         )
-    talk(f"Next: {next_step(name, made)}")
+    talk(f"Next: {next_step(name, trigger)}")
 
 
-def next_step(name: str, made: list[Path]) -> str:
-    """What makes the function that was just written run, by its trigger binding."""
-    definition = next(path for path in made if path.name == "function.json")
-    trigger: dict[str, Any] = json.loads(definition.read_text(encoding="utf-8"))["bindings"][0]
-    match trigger["type"]:
-        case "httpTrigger":
-            return f"funchost start, then curl http://localhost:7071/api/{trigger['route']}"
-        case "queueTrigger":
-            return f"funchost start, then funchost queues send {trigger['queueName']} hello"
-        case "timerTrigger":
+def next_step(name: str, trigger: str) -> str:
+    """What makes the function that was just written run, by its kind of trigger."""
+    match trigger:
+        case "http":
+            return f"funchost start, then curl http://localhost:7071/api/{name}"
+        case "queue":
+            return f"funchost start, then funchost queues send {slug(name)} hello"
+        case "timer":
             return "funchost start; funchost timers shows when it runs"
-        case "blobTrigger":
-            return f"funchost start, then put a file into .funchost/blobs/{Path(trigger['path']).parent.as_posix()}/"
-        case "fileTrigger":
-            return f"funchost start, then put a file into {Path(trigger['path']).parent.as_posix()}/"
+        case "blob":
+            return f"funchost start, then put a file into .funchost/blobs/{slug(name)}/"
+        case "file":
+            return f"funchost start, then put a file into import/{slug(name)}/"
         case _:
             return f"funchost run {name} --data hello"
 

@@ -10,12 +10,14 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from typing import Any
 
 from ..bindings.errors import FunchostError
 from ..bindings.expressions import Template
+from ..bindings.queue import OutgoingMessage, QueueStore
+from ..bindings.table import OutgoingEntity
 from ..triggers.base import Deliver, ErrorInfo, Outcome, Resources, Status, TriggerEvent
 from ..triggers.descriptor import FunctionDescriptor, SingletonMode, SingletonPolicy
+from .activity import Activity
 from .attempts import Attempts
 from .binder import Binder
 from .pool import Pool
@@ -52,10 +54,13 @@ class Executor:
         self._observer = observer
         #: Set when nothing new is to begin: no further attempt, no wait for a lock.
         self.stopping = asyncio.Event()
+        self.activity = Activity()
 
     def deliver(self, function: FunctionDescriptor) -> Deliver:
         """What a listener of `function` calls with its events."""
-        return FunctionRunner(function, self._pool, self._resources, self._observer, self.stopping).run
+        return FunctionRunner(
+            function, self._pool, self._resources, self._observer, self.stopping, self.activity
+        ).run
 
 
 class FunctionRunner:
@@ -68,14 +73,16 @@ class FunctionRunner:
         resources: Resources,
         observer: Observer,
         stopping: asyncio.Event,
+        activity: Activity,
     ) -> None:
         self._name = function.name
         self._resources = resources
         self._observer = observer
         self._stopping = stopping
+        self._activity = activity
         policy = function.policy
         binder = Binder(function, resources)
-        self._attempts = Attempts(function, binder, pool, resources.clock, stopping, self._retrying)
+        self._attempts = Attempts(function, binder, pool, resources.clock, stopping, self._retrying, activity)
         self._slots = asyncio.Semaphore(policy.concurrency) if policy.concurrency else None
         self._singleton = _function_singleton(policy.singleton)
         scope = self._singleton.scope if self._singleton else None
@@ -85,10 +92,14 @@ class FunctionRunner:
         """Run the event to its outcome and have it settled. Never raises for what the function did."""
         run = Run(self._name, event, self._resources.clock)
         self._observer.started(self._name, run.invocation_id, event)
-        if self._slots is None and self._singleton is None:
-            outcome = await self._run_and_settle(run)
-        else:
-            outcome = await self._run_in_turn(run)
+        self._activity.invocations += 1
+        try:
+            if self._slots is None and self._singleton is None:
+                outcome = await self._run_and_settle(run)
+            else:
+                outcome = await self._run_in_turn(run)
+        finally:
+            self._activity.invocations -= 1
         self._observer.ended(outcome)
         return outcome
 
@@ -139,8 +150,8 @@ class FunctionRunner:
 
     async def _settle(self, run: Run, outcome: Outcome) -> Outcome:
         """Store the outputs and settle the event; what cannot be stored fails the invocation."""
-        settle = run.event.settle or store_messages
-        if settle is store_messages and not outcome.messages:
+        settle = run.event.settle or store_outputs
+        if settle is store_outputs and not outcome.messages and not outcome.entities:
             return outcome
         try:
             await settle(outcome)
@@ -159,13 +170,15 @@ class FunctionRunner:
         self._observer.retrying(error, self._name, run.invocation_id, delay)
 
 
-async def store_messages(outcome: Outcome) -> None:
-    """Send the messages that a run put out, where its event brings no settlement of its own."""
-    by_store: dict[Any, list[Any]] = {}
+async def store_outputs(outcome: Outcome) -> None:
+    """Store what a run put into queues and tables, where its event brings no settlement of its own."""
+    by_store: dict[QueueStore, tuple[list[OutgoingMessage], list[OutgoingEntity]]] = {}
     for store, message in outcome.messages:
-        by_store.setdefault(store, []).append(message)
-    for store, messages in by_store.items():
-        await store.send(messages)
+        by_store.setdefault(store, ([], []))[0].append(message)
+    for store, entity in outcome.entities:
+        by_store.setdefault(store, ([], []))[1].append(entity)
+    for store, (messages, entities) in by_store.items():
+        await store.send(messages, entities)
 
 
 def _function_singleton(policy: SingletonPolicy | None) -> SingletonPolicy | None:

@@ -258,8 +258,11 @@ class _Reading:
     def stamped(self, descriptor: FunctionDescriptor) -> FunctionDescriptor:
         """With a fingerprint of everything that a listener is made of, its connections included."""
         app = self.reader.app
-        bindings = (descriptor.trigger, *descriptor.bindings)
-        bindings = [each for each in bindings if each.type not in descriptor.unserved]
+        bindings = [
+            each
+            for each in (descriptor.trigger, *descriptor.bindings)
+            if each.type not in descriptor.unserved
+        ]
         connections = [app.connection(each.fields.get("connection") or "") for each in bindings]
         leads = [(each.kind, each.setting, each.value) for each in connections]
         digest = hashlib.sha256(repr((descriptor, leads)).encode("utf-8", "surrogatepass"))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ..bindings.errors import ConfigurationError, FunchostError
 from ..triggers.base import Deliver, ErrorInfo, Listener, Outcome, Resources, Trigger
@@ -50,26 +51,31 @@ class ServedFunction:
         self.error: str | None = None
         #: With an error: whether an older version, which was good, goes on instead.
         self.outdated = False
+        #: Whether the next `Functions.arrange` is to make it anew, even if nothing about it has changed.
+        self.stale = False
         self._report = report
         self._listener: Listener | None = None
         self._starting: asyncio.Task[None] | None = None
         self._failure: str | None = None
 
-    async def start(self) -> None:
+    def start(self) -> Coroutine[Any, Any, None]:
         """Start listening. A listener that does not start is tried again until it does."""
         self._listener = self.trigger.listener(self.deliver)
-        if not await self._try_start():
-            self._starting = asyncio.create_task(self._keep_trying(), name=f"start {self.descriptor.name}")
+        return self._begin(self._listener)
 
-    async def stop(self) -> None:
-        """Stop listening; returns when nothing is in flight."""
-        if self._starting:
-            self._starting.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._starting
-        if self._listener:
-            await self._listener.stop()
-            self._listener = None
+    async def _begin(self, listener: Listener) -> None:
+        if not await self._try_start(listener) and self._listener is listener:
+            trying = self._keep_trying(listener)
+            self._starting = asyncio.create_task(trying, name=f"start {self.descriptor.name}")
+
+    def stop(self) -> Coroutine[Any, Any, None]:
+        """Listen no longer, from now on (it may be started again); what this gives ends when nothing is in
+        flight any more."""
+        starting, listener = self._starting, self._listener
+        self._starting = self._listener = self._failure = None
+        if starting:
+            starting.cancel()
+        return _stopped(starting, listener)
 
     async def run(self, data: bytes | None) -> Outcome:
         """Run it once by hand."""
@@ -116,10 +122,9 @@ class ServedFunction:
         self.outdated = self.outdated or self.error is None
         self.error = error
 
-    async def _try_start(self) -> bool:
-        assert self._listener is not None
+    async def _try_start(self, listener: Listener) -> bool:
         try:
-            await self._listener.start()
+            await listener.start()
         except Exception as error:
             if str(error) != self._failure:
                 self._report(f"The listener of {self.descriptor.name} does not start: {error}")
@@ -128,11 +133,19 @@ class ServedFunction:
         self._failure = None
         return True
 
-    async def _keep_trying(self) -> None:
+    async def _keep_trying(self, listener: Listener) -> None:
         for attempt in range(1_000_000):
             await asyncio.sleep(START_PAUSES[min(attempt, len(START_PAUSES) - 1)])
-            if await self._try_start():
+            if await self._try_start(listener):
                 return
+
+
+async def _stopped(starting: asyncio.Task[None] | None, listener: Listener | None) -> None:
+    if starting:
+        with contextlib.suppress(asyncio.CancelledError):
+            await starting
+    if listener:
+        await listener.stop()
 
 
 class Functions:
@@ -145,8 +158,7 @@ class Functions:
         self._served: dict[str, ServedFunction] = {}
         #: Functions that cannot be served at all, and why.
         self._broken: dict[str, tuple[str, tuple[str, ...]]] = {}
-        #: Taken in, but not listening yet.
-        self._fresh: list[ServedFunction] = []
+        self._paused = False
         self._ending: set[asyncio.Task[None]] = set()
 
     def __iter__(self) -> Iterator[ServedFunction]:
@@ -210,10 +222,28 @@ class Functions:
             served.keep(error)
 
     async def listen(self) -> None:
-        """Start the listeners of all functions that were newly taken in."""
-        fresh, self._fresh = self._fresh, []
+        """Start the listeners that are not started yet; while paused, those of HTTP functions only."""
         if self._listen:
-            await asyncio.gather(*(served.start() for served in fresh if self._should_listen(served)))
+            idle = [served for served in self if not served.is_started and self._should_listen(served)]
+            await asyncio.gather(*(served.start() for served in idle))
+
+    def pause(self) -> None:
+        """Have all listeners take nothing more until `resume`, but let what runs go on. HTTP functions still
+        answer: on Azure, too, they have no listener that could stop."""
+        self._paused = True
+        for served in self:
+            if served.is_started and not served.is_http:
+                self._end(served)
+
+    async def resume(self) -> None:
+        """Have all listeners take events again."""
+        self._paused = False
+        await self.listen()
+
+    def renew(self) -> None:
+        """Have the next `arrange` make every listener anew."""
+        for served in self:
+            served.stale = True
 
     async def stop(self) -> None:
         """Stop all listeners; returns when nothing is in flight."""
@@ -233,13 +263,13 @@ class Functions:
         """Put the function in the place of what was there, unless that is the same."""
         old = self._served.get(descriptor.name)
         text = _text(error) if error else None
-        if old and old.descriptor == descriptor and (old.is_started or error or descriptor.disabled):
+        same = old is not None and old.descriptor == descriptor and not old.stale
+        if old and same and (old.is_started or error or descriptor.disabled):
             old.error, old.outdated = text, False
             return
         made = self._make(descriptor)
         made.error = text
         self._served[descriptor.name] = made
-        self._fresh.append(made)
         if old:
             self._end(old)
 
@@ -265,9 +295,7 @@ class Functions:
         for problem in problems:
             if problem.severity == "error" and problem.function:
                 self._broken[problem.function] = ("httpTrigger", (problem.message,))
-                taken_out = self._served.pop(problem.function)
-                self._fresh = [served for served in self._fresh if served is not taken_out]
-                self._end(taken_out)
+                self._end(self._served.pop(problem.function))
         return problems
 
     def _make(self, descriptor: FunctionDescriptor) -> ServedFunction:
@@ -281,7 +309,8 @@ class Functions:
         # A disabled HTTP function is still there for who shows the master key; one whose code does not load
         # answers 500, one that cannot be served 501. All others leave what comes for them where it is.
         one = served.descriptor
-        return served.is_http or not (one.disabled or one.unserved or served.error)
+        unfit = one.disabled or one.unserved or (served.error and not served.outdated)
+        return served.is_http or not (self._paused or unfit)
 
     def _end(self, served: ServedFunction) -> None:
         """Stop in the background: what is in flight may take its time."""

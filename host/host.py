@@ -15,6 +15,7 @@ from ..triggers.base import ErrorInfo, Resources
 from ..triggers.descriptor import Problem
 from ..triggers.wakeups import SchedulerWakeups
 from ..triggers.watch import Watch
+from .availability import OFFLINE, Availability
 from .call import IndexFailed
 from .configuration import Configuration, HostOptions, Mode
 from .discovery import Discovery
@@ -62,12 +63,15 @@ class Host:
         self._storage: EmbeddedStorage | None = None
         self._functions: Functions | None = None
         self.front: HttpFront | None = None
+        self.availability = Availability(self, lambda text: log.say("info", text))
+        self._warmed_up = False
 
     # -- beginning
 
     def prepare(self) -> list[Problem]:
         """Read the function folders; returns all that should be mended in them and in the settings. Functions
         that decorators define, and what is wrong with them, are known after `open`."""
+        self._began = self._clock.monotonic()
         settings = self.configuration.settings
         self._settled = settled_at_start(settings)
         self.discovery = self.configuration.finder.find()
@@ -80,9 +84,8 @@ class Host:
         Raises `StoreError`, `OSError` for a port that is taken, `WorkerStartError`.
         """
         self.state = "Starting"
-        self._observer = LogObserver(
-            self._log, LogLevels(self.configuration.settings.host_json.logging.logLevel)
-        )
+        self._log.levels = LogLevels(self.configuration.settings.host_json.logging.logLevel)
+        self._observer = LogObserver(self._log)
         settings = self.configuration.worker_settings
         self.pool = Pool(settings, self.configuration.worker_count, self._observer.worker_said, self._report)
         # The workers start and load while the store is opened.
@@ -101,17 +104,19 @@ class Host:
             self.executor, self.resources, listen=self.configuration.options.mode is Mode.SERVE
         )
         self.problems += self._arrange(self.discovery, errors)
+        names = [served.descriptor.name for served in self.functions if not served.error]
+        self._observer.initialized(names, self._clock.monotonic() - self._began)
 
     async def serve(self) -> None:
-        """Start the listeners and answer requests."""
-        await self.functions.listen()
+        """Start the listeners and answer requests, unless the app is offline."""
+        await self.availability.begin()
         if self.front:
-            self.front.set_ready(True)
             self._announce()
         self._spawn(self._sweep())
+        self._spawn(self.availability.watch())
         if self.configuration.watches_code:
             await self._watch_code()
-        self.state = "Running"
+        self._observer.serving(self._clock.monotonic() - self._began)
 
     async def _load(self) -> dict[str, ErrorInfo]:
         """Start workers and have them load the functions, which they may first have to tell us of."""
@@ -158,6 +163,7 @@ class Host:
             root=self.configuration.root,
             queues=self._queues,
             blobs=lambda connection: storage.blobs,
+            tables=lambda connection: storage.tables,
             locks=storage.locks,
             state=storage.state,
             wakeups=self.wakeups,
@@ -206,7 +212,7 @@ class Host:
                 self._report("The settings cannot be used as they are; the host goes on with those before.")
                 return
             self.configuration.settings = settings
-            self._observer.levels = LogLevels(settings.host_json.logging.logLevel)
+            self._log.levels = LogLevels(settings.host_json.logging.logLevel)
             before = self.functions.outdated
             found = await self._bring_in(self.configuration.finder.find())
             waiting = waiting_for_restart(self._settled, settled_at_start(settings))
@@ -310,6 +316,20 @@ class Host:
         """Whether a key (or none) opens what asks for `level`; everything is open where keys are not asked for."""
         return not self.configuration.asks_for_keys or self.keys.authorize(key, level, function)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether functions, storage and workers can be asked for."""
+        return self._functions is not None and self.state not in ("Stopping", "Stopped")
+
+    async def warm_up(self) -> None:
+        """Run the function that warms the app up, once in the life of this host."""
+        if self._warmed_up:
+            return
+        self._warmed_up = True
+        for served in self.functions:
+            if served.descriptor.trigger.type == "warmupTrigger" and served.descriptor.name.lower() == "warmup":
+                await served.run(None)
+
     def _queues(self, connection: str) -> QueueStore:
         found = self.configuration.settings.app.connection(connection)
         if not found.usable:
@@ -319,7 +339,7 @@ class Host:
         return self.storage.queues
 
     def _report(self, message: str) -> None:
-        self._log.say("warning", message)
+        self._log.say("warning", message, category="Host.General")
 
     # -- chores
 
@@ -328,12 +348,17 @@ class Host:
         self._code_watch = CodeWatch(
             self.configuration.root,
             self.watch,
-            self.reload,
+            self._code_changed,
             self._report,
             directories=host_json.watchDirectories,
             files=host_json.watchFiles,
         )
         await self._code_watch.start()
+
+    async def _code_changed(self) -> None:
+        # An app that is offline may be half written; it is read when it comes back.
+        if self.state != OFFLINE:
+            await self.reload()
 
     async def _sweep(self) -> None:
         while True:

@@ -14,6 +14,7 @@ from msgspec import Meta, Struct, field
 from .checker import Span
 
 Block = dict[str, Any]
+Accepted = Annotated[Block, Meta(description="Accepted.")]
 Positive = Annotated[int, Meta(ge=1)]
 Natural = Annotated[int, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -88,15 +89,33 @@ class Extensions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     http: HttpOptions = field(default_factory=HttpOptions)
     queues: QueueOptions = field(default_factory=QueueOptions)
     blobs: BlobOptions = field(default_factory=BlobOptions)
-    durableTask: Annotated[Block, Meta(description="Accepted.")] = field(default_factory=dict)
-    serviceBus: Annotated[Block, Meta(description="Accepted.")] = field(default_factory=dict)
-    eventHubs: Annotated[Block, Meta(description="Accepted.")] = field(default_factory=dict)
-    cosmosDB: Annotated[Block, Meta(description="Accepted.")] = field(default_factory=dict)
-    tables: Annotated[Block, Meta(description="Accepted.")] = field(default_factory=dict)
-    kafka: Annotated[Block, Meta(description="Accepted.")] = field(default_factory=dict)
-    rabbitMQ: Annotated[Block, Meta(description="Accepted.")] = field(default_factory=dict)
-    sendGrid: Annotated[Block, Meta(description="Accepted.")] = field(default_factory=dict)
-    signalR: Annotated[Block, Meta(description="Accepted.")] = field(default_factory=dict)
+    durableTask: Accepted = field(default_factory=dict)
+    serviceBus: Accepted = field(default_factory=dict)
+    eventHubs: Accepted = field(default_factory=dict)
+    cosmosDB: Accepted = field(default_factory=dict)
+    tables: Accepted = field(default_factory=dict)
+    kafka: Accepted = field(default_factory=dict)
+    rabbitMQ: Accepted = field(default_factory=dict)
+    sendGrid: Accepted = field(default_factory=dict)
+    signalR: Accepted = field(default_factory=dict)
+    authenticationEvents: Accepted = field(default_factory=dict)
+    connector: Accepted = field(default_factory=dict)
+    dapr: Accepted = field(default_factory=dict)
+    documentDB: Accepted = field(default_factory=dict)
+    eventGrid: Accepted = field(default_factory=dict)
+    eventHub: Accepted = field(default_factory=dict)
+    kusto: Accepted = field(default_factory=dict)
+    mcp: Accepted = field(default_factory=dict)
+    mobileApps: Accepted = field(default_factory=dict)
+    mysql: Accepted = field(default_factory=dict)
+    notificationHubs: Accepted = field(default_factory=dict)
+    openai: Accepted = field(default_factory=dict)
+    redis: Accepted = field(default_factory=dict)
+    sql: Accepted = field(default_factory=dict)
+    twilioSms: Accepted = field(default_factory=dict)
+    warmup: Accepted = field(default_factory=dict)
+    webPubSub: Accepted = field(default_factory=dict)
+    webPubSubForSocketIO: Accepted = field(default_factory=dict)
 
 
 class RetryFields(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -168,7 +187,7 @@ class LoggingOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         ),
     ] = field(default_factory=dict)
     console: ConsoleOptions = field(default_factory=ConsoleOptions)
-    applicationInsights: Annotated[Block, Meta(description="Accepted.")] = field(default_factory=dict)
+    applicationInsights: Accepted = field(default_factory=dict)
 
 
 class AggregatorOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -196,6 +215,8 @@ class ConcurrencyOptions(Struct, frozen=True, kw_only=True, forbid_unknown_field
     snapshotPersistenceEnabled: bool = True
     maximumFunctionConcurrency: Annotated[int, Meta(ge=-1)] = 500
     CPUThreshold: Share = 0.8
+    totalAvailableMemoryBytes: Annotated[int, Meta(ge=-1)] = -1
+    memoryThreshold: Share = 0.8
 
 
 class HostJson(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -231,10 +252,12 @@ class HostJson(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     extensionBundle: Annotated[Block, Meta(description="Accepted; nothing is downloaded.")] = field(
         default_factory=dict
     )
-    customHandler: Annotated[Block, Meta(description="Accepted.")] = field(default_factory=dict)
-    httpWorker: Annotated[Block, Meta(description="Accepted.")] = field(default_factory=dict)
-    managedDependency: Annotated[Block, Meta(description="Accepted.")] = field(default_factory=dict)
-    managedDependencies: Annotated[Block, Meta(description="Accepted.")] = field(default_factory=dict)
+    customHandler: Accepted = field(default_factory=dict)
+    serviceBus: Annotated[Block, Meta(description="Accepted; of version 1.")] = field(default_factory=dict)
+    eventHub: Annotated[Block, Meta(description="Accepted; of version 1.")] = field(default_factory=dict)
+    httpWorker: Accepted = field(default_factory=dict)
+    managedDependency: Accepted = field(default_factory=dict)
+    managedDependencies: Accepted = field(default_factory=dict)
     sendCanceledInvocationsToWorker: Annotated[bool, Meta(description="Accepted.")] = True
     metadataProviderTimeout: Annotated[timedelta, Meta(description="Accepted.")] = timedelta(seconds=30)
     telemetryMode: Annotated[

@@ -1,4 +1,4 @@
-"""The host's storage, put together: the embedded store with its queues, blobs, leases and state."""
+"""The host's storage, put together: the embedded store with its queues, blobs, tables, leases and state."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from ..bindings.clock import Clock, new_id
 from ..bindings.embedded_lease import EmbeddedLeases
 from ..bindings.embedded_queue import MAX_BODY, MAX_BODY_BASE64, EmbeddedQueues
 from ..bindings.embedded_state import EmbeddedState
+from ..bindings.embedded_table import EmbeddedTables
 from ..bindings.folder_blobs import FolderBlobs
 from ..bindings.presence import Presence
 from ..bindings.store import Store
@@ -32,6 +33,7 @@ class EmbeddedStorage:
         limit = MAX_BODY_BASE64 if base64 else MAX_BODY
         self.queues = EmbeddedQueues(self.store, self.owner, max_body=limit)
         self.blobs = FolderBlobs(folder)
+        self.tables = EmbeddedTables(self.store)
         self.state = EmbeddedState(self.store, self.queues)
         self.locks = Locks(EmbeddedLeases(self.store), self.owner, report=report)
         self.presence = Presence(self.store, self.owner, report=report)

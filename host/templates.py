@@ -44,7 +44,7 @@ def main(req: func.HttpRequest) -> func.HttpResponse:
 
 
 def _queue(name: str) -> dict[str, str]:
-    queue = _slug(name)
+    queue = slug(name)
     return _files(
         [_binding("queueTrigger", "msg", queueName=queue)],
         f'''\
@@ -75,7 +75,7 @@ def main(timer: dict) -> None:
 
 
 def _blob(name: str) -> dict[str, str]:
-    container = _slug(name)
+    container = slug(name)
     return _files(
         [_binding("blobTrigger", "content", path=f"{container}/{{name}}")],
         f'''\
@@ -91,7 +91,7 @@ def main(content: bytes) -> None:
 
 
 def _file(name: str) -> dict[str, str]:
-    folder = f"import/{_slug(name)}"
+    folder = f"import/{slug(name)}"
     return _files(
         [_binding("fileTrigger", "content", path=f"{folder}/{{name}}")],
         f'''\
@@ -139,6 +139,6 @@ def _files(bindings: list[dict[str, Any]], code: str) -> dict[str, str]:
     return {"function.json": json.dumps(definition, indent=2) + "\n", "__init__.py": code}
 
 
-def _slug(name: str) -> str:
+def slug(name: str) -> str:
     """A name that queues and containers take: 3 to 63 lower-case letters, digits and single hyphens."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()[:50]).strip("-") + "-items"

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import AsyncIterable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -67,14 +67,13 @@ _BESIDE_CONTENT = ("data", "metadata", "trace", "retry", "fence")
 class _Running:
     """Book-keeping of one invocation in flight."""
 
-    __slots__ = ("call", "future", "timed_out", "timer", "upload")
+    __slots__ = ("call", "future", "timed_out", "timer")
 
     def __init__(self, call: Call, future: asyncio.Future[Result]) -> None:
         self.call = call
         self.future = future
         self.timer: Cancel | None = None
         self.timed_out = False
-        self.upload: OutgoingStream | None = None
 
 
 class WorkerProcess:
@@ -91,6 +90,8 @@ class WorkerProcess:
         self._content_only: set[str] = set()
         self._deadlines = Deadlines(self._over_time)
         self._running: dict[int, _Running] = {}
+        #: Trigger values on their way; one may outlast the head of its streamed result.
+        self._uploads: dict[int, OutgoingStream] = {}
         self._downloads: dict[int, ResultStream] = {}
         self._dying: dict[int, str] = {}
         self._loading: dict[str, asyncio.Future[ErrorInfo | None]] = {}
@@ -261,7 +262,7 @@ class WorkerProcess:
             call.on_cancel(lambda: self._cancel(id_, "client", None))
         self._channel.send(header, *call.body)
         if call.stream is not None:
-            running.upload = OutgoingStream(self._channel, id_, call.stream)
+            self._uploads[id_] = OutgoingStream(self._channel, id_, call.stream)
         return future
 
     def _over_time(self, id_: int) -> None:
@@ -271,23 +272,22 @@ class WorkerProcess:
 
     def _cancel(self, id_: int, reason: str, after: float | None) -> None:
         running = self._running.get(id_)
-        if running is None:
+        if running is None and id_ not in self._downloads:
             return
         header = {"type": "cancel", "id": id_, "reason": reason}
         if after is not None:
             header["after"] = after
         self._channel.send(header)
-        if reason == "timeout":
+        if running and reason == "timeout":
             running.timed_out = True
             running.timer = self._loop.call_later(CANCEL_GRACE, self.kill).cancel
 
     def _settle(self, id_: int) -> _Running | None:
         running = self._running.pop(id_, None)
-        if running:
-            if running.timer:
-                running.timer()
-            if running.upload:
-                running.upload.stop()
+        if running and running.timer:
+            running.timer()
+        if id_ not in self._downloads:
+            self._end_upload(id_)
         if not self._running and not self._downloads:
             self._idle.set()
         return running
@@ -317,12 +317,12 @@ class WorkerProcess:
 
     def _on_result(self, header: dict[str, Any], body: bytes) -> None:
         id_ = header["id"]
-        content: bytes | AsyncIterable[bytes] = body
+        stream: ResultStream | None = None
         if header["kind"] == "stream":
-            content = self._downloads[id_] = ResultStream(lambda size: self._credit(id_, size))
+            stream = self._downloads[id_] = ResultStream(lambda size: self._credit(id_, size))
         running = self._settle(id_)
         if running and not running.timed_out and not running.future.done():
-            running.future.set_result(read_result(header, content))
+            running.future.set_result(read_result(header, body, stream))
             return
         if id_ in self._downloads:
             # Nobody will read it.
@@ -338,8 +338,14 @@ class WorkerProcess:
             if header.get("end"):
                 self._end_download(header["id"])
 
+    def _end_upload(self, id_: int) -> None:
+        upload = self._uploads.pop(id_, None)
+        if upload:
+            upload.stop()
+
     def _end_download(self, id_: int) -> None:
         self._downloads.pop(id_, None)
+        self._end_upload(id_)
         if not self._running and not self._downloads:
             self._idle.set()
 
@@ -351,9 +357,9 @@ class WorkerProcess:
             self._channel.send({"type": "credit", "id": id_, "bytes": size})
 
     def _on_credit(self, header: dict[str, Any], _: bytes) -> None:
-        running = self._running.get(header["id"])
-        if running and running.upload:
-            running.upload.give(header["bytes"])
+        upload = self._uploads.get(header["id"])
+        if upload:
+            upload.give(header["bytes"])
 
     def _on_running(self, header: dict[str, Any], _: bytes) -> None:
         """It had waited for a thread: the rest of its time begins now."""
@@ -397,6 +403,8 @@ class WorkerProcess:
             stream.feed(b"", end=True, error=reason)
         guilty = self._guilty()
         self._downloads.clear()
+        for id_ in list(self._uploads):
+            self._end_upload(id_)
         for id_ in list(self._running):
             self._lose(id_, reason, guilty=id_ in guilty)
         self._idle.set()

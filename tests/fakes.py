@@ -50,11 +50,13 @@ def memory_resources(
     clock = clock or ManualClock()
     own = MemoryQueues(clock)
     chosen = own if queues is None else queues
+    tables = (chosen if isinstance(chosen, MemoryQueues) else own).tables
     blob_store = blobs or MemoryBlobs(clock)
     return Resources(
         root=Path("app"),
         queues=chosen if callable(chosen) else lambda connection: chosen,
         blobs=lambda connection: blob_store,
+        tables=lambda connection: tables,
         locks=Locks(leases or MemoryLeases(clock), owner, report=report),
         state=MemoryState(own),
         wakeups=cast(Any, None),

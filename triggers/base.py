@@ -18,10 +18,15 @@ if TYPE_CHECKING:
 
     from ..bindings.blob import BlobStore
     from ..bindings.state import StateStore
+    from ..bindings.table import OutgoingEntity, TableStore
     from .descriptor import FunctionDescriptor
     from .http_front import HttpFront
     from .locks import Locks
     from .watch import Watch
+
+
+#: The reason of an event that somebody asked for: a request, or a run by hand.
+CALLED = "This function was programmatically called via the host APIs."
 
 
 class Status(enum.StrEnum):
@@ -70,6 +75,8 @@ class Outcome(msgspec.Struct, kw_only=True):
     body: bytes | AsyncIterable[bytes] = b""
     #: Queue outputs that still have to be stored, by store; settling stores them.
     messages: Sequence[tuple[QueueStore, OutgoingMessage]] = ()
+    #: Table outputs likewise; they go through the queue store of their connection.
+    entities: Sequence[tuple[QueueStore, OutgoingEntity]] = ()
     unsent: Sequence[Unsent] = ()
 
     @property
@@ -91,7 +98,9 @@ class TriggerEvent(msgspec.Struct, kw_only=True):
     #: What expressions see, and the function as trigger metadata.
     metadata: Mapping[str, Any] = msgspec.field(default_factory=dict)
     #: Why, in a sentence for the log.
-    reason: str = ""
+    reason: str = CALLED
+    #: Gives what the log shows of it beside the reason, where details are wanted.
+    details: Callable[[], Mapping[str, object]] | None = None
     #: W3C trace context of whoever caused this.
     traceparent: str | None = None
     tracestate: str | None = None
@@ -100,7 +109,8 @@ class TriggerEvent(msgspec.Struct, kw_only=True):
     #: False when running it again unasked could do harm (an HTTP request).
     repeatable: bool = True
     #: Called with the outcome while the function's locks are still held. Must store the outcome's messages
-    #: when it succeeded. If it raises, the invocation counts as failed and it is called again with that.
+    #: and entities when it succeeded. If it raises, the invocation counts as failed and it is called again
+    #: with that.
     settle: Callable[[Outcome], Awaitable[None]] | None = None
     #: Set when the caller has gone away: the run may be cancelled.
     cancelled: Callable[[Callable[[], None]], None] | None = None
@@ -137,9 +147,10 @@ class Resources:
 
     #: The app root.
     root: Path
-    #: Where each named connection's queues and blobs are; the empty name is the host's own storage.
+    #: Where each named connection's queues, blobs and tables are; the empty name is the host's own storage.
     queues: Callable[[str], QueueStore]
     blobs: Callable[[str], BlobStore]
+    tables: Callable[[str], TableStore]
     #: The leases of this host.
     locks: Locks
     state: StateStore
@@ -192,6 +203,7 @@ class Trigger:
 
 
 __all__ = [
+    "CALLED",
     "Deliver",
     "ErrorInfo",
     "Listener",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any, Self
 
 import msgspec
@@ -22,6 +23,7 @@ from ..bindings.queue import QueueMessage
 from .base import Deliver, Listener, Resources, Trigger, TriggerEvent
 from .blob_source import BlobFolder, BlobMessage, BlobSource
 from .descriptor import FunctionDescriptor
+from .details import message_details, shown_time
 from .fields import BlobTriggerFields
 from .queue import QueueListener
 from .scan import ScannedQueue, Scanner, scan_interval
@@ -92,6 +94,7 @@ class BlobTrigger(Trigger):
             data=_data(info, self._uri(info)),
             metadata=_metadata(info, self._uri(info)) | captures,
             reason=f"New blob detected({self.fields.source}): {info.path}",
+            details=partial(_details, message, info),
         )
 
     def manual_event(self, data: bytes | None) -> TriggerEvent:
@@ -106,7 +109,6 @@ class BlobTrigger(Trigger):
             data={"name": path, "uri": path, "properties": {}, "metadata": {}},
             metadata={"blobTrigger": path, "uri": path, "properties": {}, "metadata": {}}
             | (self.pattern.match(name) or {}),
-            reason=f"Run by hand for {path}",
         )
 
     async def _content(self, told: BlobMessage) -> tuple[BlobInfo, bytes | AsyncIterator[bytes]] | None:
@@ -148,6 +150,12 @@ class BlobLater(AsyncIterator[bytes]):
         if found is None:
             raise NotFound(f"There is no blob '{self._container}/{self._name}'.")
         return found[1]
+
+
+def _details(message: QueueMessage, info: BlobInfo) -> dict[str, object]:
+    # A blob is always replaced as a whole, so each version of it was created when it was last modified.
+    modified = shown_time(info.modified_at)
+    return message_details(message) | {"BlobCreated": modified, "BlobLastModified": modified}
 
 
 def _properties(info: BlobInfo) -> dict[str, Any]:

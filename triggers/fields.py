@@ -168,9 +168,29 @@ class BlobFields(Struct, kw_only=True, forbid_unknown_fields=True):
     connection: str | None = None
 
 
-#: What a `blob`, `queue` or `http` binding that is no trigger may hold.
+class TableFields(Struct, kw_only=True, forbid_unknown_fields=True):
+    """`table` input or output: entities of a table."""
+
+    tableName: Annotated[Text, Meta(description="3 to 63 letters and digits, a letter first.")]
+    connection: str | None = None
+    partitionKey: Annotated[
+        str | None, Meta(description="Of the entity to read, or of written ones that bring none.")
+    ] = None
+    rowKey: Annotated[
+        str | None, Meta(description="Of the entity to read, or of written ones that bring none.")
+    ] = None
+    filter: Annotated[
+        str | None, Meta(description="Which entities to read, in OData: Age ge 18 and Name ne 'Ada'.")
+    ] = None
+    take: Annotated[Natural | None, Meta(description="How many entities to read at most; 0 means all.")] = (
+        None
+    )
+
+
+#: What a binding that is no trigger may hold.
 BINDING_FIELDS: dict[str, type[Struct]] = {
     "http": HttpOutputFields,
     "queue": QueueOutputFields,
     "blob": BlobFields,
+    "table": TableFields,
 }

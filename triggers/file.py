@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -17,8 +18,9 @@ from ..bindings.errors import BindingError, ConfigurationError
 from ..bindings.file_content import STREAM_FROM, FileContent, read_version
 from ..bindings.file_tree import file_status, version_of
 from ..bindings.queue import QueueMessage
-from .base import Deliver, Listener, Outcome, Resources, Trigger, TriggerEvent
+from .base import CALLED, Deliver, Listener, Outcome, Resources, Trigger, TriggerEvent
 from .descriptor import FunctionDescriptor
+from .details import message_details
 from .fields import FileTriggerFields
 from .file_place import FilePlace, printable
 from .file_source import FileMessage, FileSource, FileWatching
@@ -90,7 +92,10 @@ class FileTrigger(Trigger):
         captures = self.place.match(relative) if relative is not None else None
         if told is None or relative is None or captures is None:
             return None  # not one of ours, or the function has another path now
-        return await asyncio.to_thread(self._event, relative, told.change, told.version, told.old_path)
+        event = await asyncio.to_thread(self._event, relative, told.change, told.version, told.old_path)
+        if event is not None:
+            event.details = partial(message_details, message)
+        return event
 
     def manual_event(self, data: bytes | None) -> TriggerEvent:
         text = os.fsdecode(data or b"").strip()
@@ -104,6 +109,7 @@ class FileTrigger(Trigger):
         event = self._event(relative, "created", version_of(status), None)
         if event is None:
             raise BindingError(f"The file '{text}' is just being changed; try again.")
+        event.reason = CALLED
         return event
 
     def _event(self, relative: str, change: str, version: str, old: str | None) -> TriggerEvent | None:

@@ -68,7 +68,6 @@ class HttpTrigger(Trigger):
                 "query": {},
                 "params": {},
             },
-            reason="HTTP function run by hand",
             repeatable=False,
         )
 

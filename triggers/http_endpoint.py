@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from .base import Deliver
@@ -24,7 +24,8 @@ class FrontOptions:
     #: Bytes of a request's body.
     body_limit: int = 104_857_600
     custom_headers: Mapping[str, str] = field(default_factory=dict)
-    home_page: bool = True
+    #: Gives the HTML that is shown at the root where no function is; without it there is nothing (204).
+    home_page: Callable[[], bytes] | None = None
     #: First segments of paths that go to the admin handler.
     admin_prefixes: frozenset[str] = frozenset({"admin", "runtime"})
     cors: Cors | None = None

@@ -32,11 +32,9 @@ Authorize = Callable[[str | None, str, str], bool]
 #: Ready for lookup, since every request asks for it.
 _KEY = istr("x-functions-key")
 
-_HOME = (
-    b"<!doctype html><html lang=en><meta charset=utf-8><title>funchost</title>"
-    b"<h1>funchost is running</h1><p>Functions answer at their own addresses.</p></html>"
-)
-HOME = Reply(200, (("Content-Type", "text/html; charset=utf-8"),), _HOME)
+_HTML = (("Content-Type", "text/html; charset=utf-8"), ("Cache-Control", "no-store"))
+#: The home page shows values of the app: whatever they held, a browser would run and load nothing.
+_HOME = (*_HTML, ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'"))
 NO_HOME = Reply(204)
 NOT_RUNNING = Reply(503, (TEXT,), b"Function host is not running.")
 THROTTLED = Reply(429, (("X-FUNCTION-SCALEOUT", "1"),))
@@ -64,7 +62,12 @@ class HttpFront:
         self._admin = admin
         self._endpoints: dict[str, Endpoint] = {}
         self._router: Router | None = None
-        self._ready = asyncio.Event()
+        #: Whether functions can run now.
+        self._open = False
+        #: What every request is answered with while the app is offline.
+        self._offline: Reply | None = None
+        #: Set once it is known whether functions can run.
+        self._settled = asyncio.Event()
         self._custom = _custom_headers(options.custom_headers)
         self._decorates = options.cors is not None or bool(self._custom)
         self._throttle = _throttle(options)
@@ -85,10 +88,16 @@ class HttpFront:
 
     def set_ready(self, ready: bool) -> None:
         """Say whether functions can run; until then requests wait."""
+        self._open, self._offline = ready, None
         if ready:
-            self._ready.set()
+            self._settled.set()
         else:
-            self._ready.clear()
+            self._settled.clear()
+
+    def set_offline(self, page: bytes) -> None:
+        """Answer with 503 and this HTML, until `set_ready`; requests that run go on."""
+        self._open, self._offline = False, Reply(503, _HTML, page)
+        self._settled.set()
 
     async def start(self, address: str, port: int) -> int:
         """Listen, and return the port (0 takes any free one). Raises `OSError` when it cannot be had."""
@@ -124,11 +133,11 @@ class HttpFront:
         segments = [] if match is not None else split_path(path)
         if segments and segments[0].lower() in self.options.admin_prefixes:
             return self._decorated(request, await self._admin(request))
-        if not self._ready.is_set() and not await self._becomes_ready():
-            return self._whole(request, NOT_RUNNING)
+        if not self._open and (refusal := await self._closed()):
+            return self._whole(request, refusal)
         match = match or self._current_router().match_segments(request.method, segments)
         if match is None and not segments and request.method in ("GET", "HEAD"):
-            return self._whole(request, HOME if self.options.home_page else NO_HOME)
+            return self._whole(request, self._home())
         call = _Call(request, target, parse_query(query), match)
         if self._throttle is None:
             return await self._execute(call)
@@ -141,12 +150,17 @@ class HttpFront:
             self._router = Router.build(endpoint.route for endpoint in self._endpoints.values())
         return self._router
 
-    async def _becomes_ready(self) -> bool:
+    async def _closed(self) -> Reply | None:
+        """Wait until functions can run; the answer where they cannot."""
         try:
-            await asyncio.wait_for(self._ready.wait(), self.options.ready_timeout)
+            await asyncio.wait_for(self._settled.wait(), self.options.ready_timeout)
         except TimeoutError:
-            return False
-        return True
+            return NOT_RUNNING
+        return self._offline
+
+    def _home(self) -> Reply:
+        page = self.options.home_page
+        return Reply(200, _HOME, page()) if page else NO_HOME
 
     async def _execute(self, call: _Call) -> StreamResponse:
         if call.match is None:

@@ -111,7 +111,6 @@ def http_event(
         body=body,
         data=data,
         metadata=_metadata(headers, query, params, body) if with_metadata else {},
-        reason="This function was called over HTTP.",
         traceparent=request.headers.get(_TRACEPARENT),
         tracestate=request.headers.get(_TRACESTATE),
         repeatable=False,

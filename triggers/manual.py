@@ -22,8 +22,4 @@ class ManualTrigger(Trigger):
         return f"funchost run {self.function.name}"
 
     def manual_event(self, data: bytes | None) -> TriggerEvent:
-        return TriggerEvent(
-            kind="manual",
-            body=data or b"",
-            reason="This function was programmatically called via the host APIs.",
-        )
+        return TriggerEvent(kind="manual", body=data or b"")

@@ -6,13 +6,16 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any, ClassVar
 
 from ..bindings.errors import FunchostError, QueueMissing, ReceiptLost, StoreError
 from ..bindings.expressions import payload_metadata
 from ..bindings.queue import LEASE, QueueMessage, QueueStore
+from ..bindings.table import OutgoingEntity
 from .base import Deliver, ErrorInfo, Listener, Outcome, Resources, Status, Trigger, TriggerEvent
 from .descriptor import FunctionDescriptor, QueuePolicy
+from .details import message_details
 from .fields import QueueTriggerFields
 from .poison import poison_message, poison_queue_name, with_failure
 from .polling import BackOff
@@ -69,7 +72,6 @@ class QueueTrigger(Trigger):
             kind="queue",
             body=body,
             metadata={"dequeueCount": 1, "queueTrigger": _text(body), **metadata},
-            reason="This function was programmatically called via the host APIs.",
         )
 
     async def _event(self, message: QueueMessage) -> TriggerEvent:
@@ -89,6 +91,7 @@ class QueueTrigger(Trigger):
             body=message.body,
             metadata=metadata,
             reason=f"New queue message detected on '{message.queue}'.",
+            details=partial(message_details, message),
             traceparent=message.properties.get("traceparent"),
             tracestate=message.properties.get("tracestate"),
         )
@@ -253,7 +256,8 @@ class QueueListener:
             for store, output in outcome.messages:
                 if store is not self._store:
                     await store.send([output])
-            await self._insist(message, lambda: self._store.complete(message, own))
+            entities = await self._own_entities(outcome) if outcome.entities else ()
+            await self._insist(message, lambda: self._store.complete(message, own, entities))
         elif outcome.status is Status.INTERRUPTED:
             await self._give_back(message)
         elif message.dequeue_count >= self._policy.max_dequeue_count and self._poison_queue:
@@ -261,6 +265,13 @@ class QueueListener:
         else:
             delay, properties = self._policy.visibility_timeout, with_failure(message, outcome)
             await self._insist(message, lambda: self._store.release(message, delay, properties=properties))
+
+    async def _own_entities(self, outcome: Outcome) -> list[OutgoingEntity]:
+        """The entities that go with the message's end; those of other stores are stored now."""
+        for store, entity in outcome.entities:
+            if store is not self._store:
+                await store.send((), [entity])
+        return [entity for store, entity in outcome.entities if store is self._store]
 
     async def _give_back(self, message: QueueMessage) -> None:
         await self._insist(message, lambda: self._store.release(message, timedelta(0), count=False))

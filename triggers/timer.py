@@ -44,7 +44,7 @@ class TimerTrigger(Trigger):
 
     def manual_event(self, data: bytes | None) -> TriggerEvent:
         """A tick out of turn. A timer has no content, so `data` is not looked at."""
-        return timer_event(None, past_due=False, reason="Timer run by hand")
+        return timer_event(None, past_due=False)
 
 
 def _schedule(fields: TimerTriggerFields, zone: tzinfo) -> Schedule:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
+from functools import partial
 
-from .base import Deliver, Resources, Status, TriggerEvent
+from .base import CALLED, Deliver, Resources, Status, TriggerEvent
 from .fields import TimerTriggerFields
 from .schedule import Schedule
 from .timer_status import TimerStatus, resume
@@ -174,16 +175,25 @@ class TimerListener:
     def _tick_event(self, tick: _Tick, started: datetime) -> TriggerEvent:
         zone = self._schedule.zone
         reason = f"Timer fired at {started.astimezone(zone).isoformat()}"
-        if tick.unscheduled:
-            reason += f" ({tick.unscheduled}, originally {tick.due.astimezone(zone).isoformat()})"
         status = self._status.to_json(zone) if self._monitored else None
-        return timer_event(status, past_due=tick.unscheduled == "IsPastDue", reason=reason)
+        event = timer_event(status, past_due=tick.unscheduled == "IsPastDue", reason=reason)
+        if tick.unscheduled:
+            event.details = partial(_details, tick, zone)
+        return event
 
     def _report(self, message: str) -> None:
         self._resources.report(f"Timer {self._function}: {message}.")
 
 
-def timer_event(status: dict[str, str] | None, *, past_due: bool, reason: str) -> TriggerEvent:
+def _details(tick: _Tick, zone: tzinfo) -> dict[str, object]:
+    """What the log shows of a run out of turn."""
+    details: dict[str, object] = {"UnscheduledInvocationReason": tick.unscheduled}
+    if tick.unscheduled == "IsPastDue":
+        details["OriginalSchedule"] = tick.due.astimezone(zone).isoformat()
+    return details
+
+
+def timer_event(status: dict[str, str] | None, *, past_due: bool, reason: str = CALLED) -> TriggerEvent:
     """A tick as the worker is told of it; `status` as it is stored, None where nothing is remembered."""
     data = {"Schedule": {"AdjustForDST": True}, "ScheduleStatus": status, "IsPastDue": past_due}
     return TriggerEvent(kind="timer", data=data, metadata={"timerTrigger": data}, reason=reason)

@@ -7,8 +7,35 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Final
 
-#: One for the process, as the model wants it: user threads set `invocation_id` on it.
-_THREAD_LOCAL: Final = threading.local()
+from .logs import current_invocation
+
+
+class ThreadLocalStorage(threading.local):
+    """What each thread has of its own. `invocation_id` is the invocation that a thread works for, and what it logs
+    belongs to: its own threads inherit it, and any thread may set it.
+
+    It stands in the context of whoever sets it, so a thread of a pool does not take it along to its next work.
+    """
+
+    @property
+    def invocation_id(self) -> str:
+        """Raises `AttributeError` where the code that runs belongs to none."""
+        found = current_invocation.get()
+        if not found:
+            raise AttributeError("This thread works for no invocation; set invocation_id.")
+        return found
+
+    @invocation_id.setter
+    def invocation_id(self, invocation: str | None) -> None:
+        current_invocation.set(str(invocation) if invocation else "")
+
+    @invocation_id.deleter
+    def invocation_id(self) -> None:
+        current_invocation.set("")
+
+
+#: One for the process, as the model wants it.
+_THREAD_LOCAL: Final = ThreadLocalStorage()
 
 
 class TraceContext:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 import json
+import logging
 import threading
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, Protocol
 
 from .errors import BindError, LoadError, user_traceback
@@ -30,6 +32,12 @@ class Worker(Protocol):
 
     def stream(self, invocation: Invocation, result: Any) -> None:
         """Have the invocation's `send_stream` run on the loop."""
+
+    def enter_thread(self, invocation: Invocation, work: Callable[[], object]) -> None:
+        """Have `work`, which must not raise, called in a thread, in the current context; for the loop alone."""
+
+    def leave_thread(self, invocation: Invocation) -> None:
+        """Its work there is done; for the loop alone."""
 
 
 class Invocation:
@@ -65,13 +73,14 @@ class Invocation:
         try:
             self._check_dropped()
             self.started = time.monotonic()
-            arguments = self._bind(body, inputs)
+            arguments = self.bind(body, inputs)
             returned = self._call(arguments)
             self._succeed(self.function.results(arguments, returned))
         except BaseException as error:
             self.fail(error)
 
-    def _bind(self, body: Any, inputs: list[bytes]) -> dict[str, Any]:
+    def bind(self, body: Any, inputs: Sequence[bytes]) -> dict[str, Any]:
+        """All arguments for the function. Raises `BindError`."""
         function = self.function
         arguments = function.arguments(self.header, body, inputs)
         if function.context_parameter:
@@ -103,10 +112,14 @@ class Invocation:
         try:
             self._check_dropped()
             self.started = time.monotonic()
-            arguments = self._bind(body, inputs)
-            called = self.function.call(**arguments)
-            returned = await called if asyncio.iscoroutine(called) else called
-            result = self.function.results(arguments, returned)
+            function = self.function
+            if function.through is None:
+                arguments = self.bind(body, inputs)
+                called = function.call(**arguments)
+                returned = await called if asyncio.iscoroutine(called) else called
+                result = function.results(arguments, returned)
+            else:
+                result = await function.through(self, body, inputs)
             if result.stream is None:
                 self._succeed(result)
             else:
@@ -114,6 +127,28 @@ class Invocation:
         except BaseException as error:
             # Even what would end the loop: one function's sys.exit() is not the worker's.
             self.fail(error)
+
+    async def call_in_thread(self, arguments: dict[str, Any]) -> Any:
+        """Call a plain function from the loop. Cancelled, it returns when the thread has ended."""
+        called: concurrent.futures.Future[Any] = concurrent.futures.Future()
+
+        def work() -> None:
+            if called.set_running_or_notify_cancel():
+                try:
+                    called.set_result(self._call(arguments))
+                except BaseException as error:
+                    called.set_exception(error)
+
+        self._worker.enter_thread(self, work)
+        returned = asyncio.wrap_future(called)
+        try:
+            return await asyncio.shield(returned)
+        except asyncio.CancelledError:
+            if not called.cancel():
+                await asyncio.wait({returned})
+            raise
+        finally:
+            self._worker.leave_thread(self)
 
     # -- results
 
@@ -131,6 +166,10 @@ class Invocation:
             text = f'{{"type":"result","id":{self.id},"kind":"{result.kind}"}}'
             self._leave(frame(text.encode(), result.body))
             return
+        self._finish(*self._described(result))
+
+    def _described(self, result: Any) -> tuple[Any, ...]:
+        """The header of the `result` frame and the parts of its body."""
         header: dict[str, Any] = {"type": "result", "id": self.id, "kind": result.kind}
         if result.data:
             header["data"] = result.data
@@ -139,7 +178,7 @@ class Invocation:
             header["outputs"] = [{"name": name, "kind": kind} for name, kind, _ in result.outputs]
             parts += [content for _, _, content in result.outputs]
             header["sizes"] = [len(part) for part in parts]
-        self._finish(header, *parts)
+        return header, *parts
 
     def _finish(self, header: dict[str, Any], *parts: bytes) -> None:
         if self.wrote:
@@ -147,21 +186,19 @@ class Invocation:
         self._leave(frame(encode(header), *parts))
 
     def _leave(self, last: list[bytes]) -> None:
-        output = self._worker.output
-        if output.unfinished:
-            output.finish(self.name)
+        self._worker.output.finish(self.name)
         self._worker.send(last, self)
 
     async def send_stream(self, result: Any) -> None:
         """Send a streamed result piece by piece, as fast as the receiver takes it."""
         credit = self.credit = Credit(STREAM_WINDOW)
         send = self._worker.send
-        head = {"type": "result", "id": self.id, "kind": "stream", "data": result.data}
+        head, *parts = self._described(result)
         piece_header = encode({"type": "chunk", "id": self.id})
         try:
             async with contextlib.aclosing(_chunks(result.stream)) as chunks:
                 self._check_dropped()
-                send(frame(encode(head)))
+                send(frame(encode(head), *parts))
                 async for chunk in chunks:
                     for start in range(0, len(chunk), STREAM_PIECE):
                         piece = chunk[start : start + STREAM_PIECE]
@@ -169,7 +206,11 @@ class Invocation:
                         send(frame(piece_header, piece))
             self._finish({"type": "chunk", "id": self.id, "end": True})
         except BaseException as error:
-            self._finish({"type": "chunk", "id": self.id, "end": True, "error": describe(error)})
+            told = describe(error)
+            if not self._dropped:
+                # Too late for a failed result: whoever reads the log should know all the same.
+                logging.getLogger().error("%s", told["traceback"])
+            self._finish({"type": "chunk", "id": self.id, "end": True, "error": told})
 
     # -- cancellation
 
@@ -180,6 +221,9 @@ class Invocation:
 
     def cancel(self, reason: str) -> None:
         """Ask it to end: a task is cancelled, a thread gets an exception, what has not begun never will."""
+        if self._dropped == reason:
+            # It was told already, and may be about to end in good order.
+            return
         if self.stream:
             self.stream.abort()
         if self.credit:
@@ -187,11 +231,9 @@ class Invocation:
         self._dropped = reason
         if self._context is not None:
             self._context.cancelled.set()
-        if self.task:
-            # A task that is cancelled before its first step would never send a result.
-            if self.started is not None:
-                self.task.cancel(reason)
-            return
+        # A task that is cancelled before its first step would never send a result.
+        if self.task and self.started is not None:
+            self.task.cancel(reason)
         with self._calling:
             if self._thread is not None and not self._interrupted:
                 self._interrupted = True

@@ -13,12 +13,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from .asgi_function import AsgiFunction, wrapped_app
 from .errors import LoadError
 from .fallback import HostPackages
+from .http_extension import ExtensionFunction, serves
 from .imports import NAMESPACE, importing
 from .indexer import decorated_function
 from .signature import examine
-from .values import LoadedFunction
+from .values import LoadedFunction, Through
 
 __all__ = ["LoadedFunction", "load", "prepare"]
 
@@ -56,9 +58,17 @@ def load(function: Mapping[str, Any], root: str) -> LoadedFunction:
     else:
         call = _entry_point(_import(script, root, shown), function["entryPoint"] or "main", shown)
     try:
-        return LoadedFunction(function, call, examine(function, call))
+        return LoadedFunction(function, call, examine(function, call), _through(function, call))
     except LoadError as error:
         raise LoadError(f"{shown}: {error}", error.traceback) from None
+
+
+def _through(function: Mapping[str, Any], call: Callable[..., Any]) -> Through | None:
+    """The web framework that stands between the worker and the function, if one does."""
+    if serves(function):
+        return ExtensionFunction(call, function["trigger"]["name"])
+    app = wrapped_app(call)
+    return AsgiFunction(app, function["trigger"]["name"]) if app else None
 
 
 def _import(script: str, root: str, shown: str) -> ModuleType:

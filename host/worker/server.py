@@ -7,6 +7,7 @@ import gc
 import json
 import os
 import sys
+from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any
 
@@ -106,6 +107,7 @@ class WorkerServer(asyncio.BufferedProtocol):
             indexed["error"] = describe(found)
         else:
             indexed["functions"] = [function.described for function in found.values()]
+        self.output.finish("")
         self.send(frame(encode(indexed)))
 
     def _load(self, header: dict[str, Any], _: bytes) -> None:
@@ -118,6 +120,7 @@ class WorkerServer(asyncio.BufferedProtocol):
             loaded["contentOnly"] = function.content_only
         except BaseException as error:
             loaded.update(ok=False, error=describe(error))
+        self.output.finish("")
         # What loading made stays: the collector need not look at it again.
         gc.collect()
         gc.freeze()
@@ -144,13 +147,12 @@ class WorkerServer(asyncio.BufferedProtocol):
         self.send(frame(encode(result)))
 
     def _start(self, invocation: Invocation, value: Any, inputs: list[bytes]) -> None:
-        context = copy_context()
         if invocation.function.asynchronous:
             # The invocation, which is kept until it is over, keeps the task.
-            invocation.task = self._loop.create_task(invocation.run_async(value, inputs), context=context)
+            work = invocation.run_async(value, inputs)
+            invocation.task = self._loop.create_task(work, context=copy_context())
         else:
-            invocation.in_thread = True
-            self._threads.submit(context.run, invocation.run, value, inputs)
+            self.enter_thread(invocation, invocation.run, value, inputs)
 
     def _invoke_streamed(self, invocation: Invocation, inputs: list[bytes]) -> None:
         def consumed(size: int) -> None:
@@ -180,17 +182,23 @@ class WorkerServer(asyncio.BufferedProtocol):
 
     def _send_stream(self, invocation: Invocation, result: Any) -> None:
         # From here on it is a task's matter: its thread is free.
-        self._leave_thread(invocation)
+        self.leave_thread(invocation)
         invocation.task = self._loop.create_task(invocation.send_stream(result))
 
-    def _leave_thread(self, invocation: Invocation) -> None:
+    def enter_thread(self, invocation: Invocation, work: Callable[..., object], *arguments: Any) -> None:
+        """Call `work`, which must not raise, in a thread, in the current context; for the loop alone."""
+        invocation.in_thread = True
+        self._threads.submit(copy_context().run, work, *arguments)
+
+    def leave_thread(self, invocation: Invocation) -> None:
+        """Its work there is done; for the loop alone."""
         if invocation.in_thread:
             invocation.in_thread = False
             self._threads.done()
 
     def _over(self, invocation: Invocation) -> None:
         self._invocations.pop(invocation.id, None)
-        self._leave_thread(invocation)
+        self.leave_thread(invocation)
 
     def _chunk(self, header: dict[str, Any], body: bytes) -> None:
         invocation = self._invocations.get(header["id"])
@@ -238,10 +246,9 @@ class WorkerServer(asyncio.BufferedProtocol):
 
     # -- what user code does
 
-    def _log(self, invocation: str, level: str, logger: str, stream: str, text: str) -> None:
-        header = {"type": "log", "invocation": invocation, "level": level, "logger": logger, "stream": stream}
+    def _log(self, header: dict[str, Any], text: str) -> None:
         body = text.encode("utf-8", "replace")
-        self._outbox.send_log(frame(encode({key: value for key, value in header.items() if value}), body))
+        self._outbox.send_log(frame(encode({"type": "log", **header}), body))
 
     def _wrote(self, path: str) -> None:
         for invocation in self._current():

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, get_args, get_origin, get_type_hints
 
-from . import values_azure
+from . import http_extension, values_azure
 from .errors import LoadError, describe
 from .values_json import split_optional
 from .values_output import takes
@@ -69,6 +69,8 @@ def examine(function: Mapping[str, Any], call: Callable[..., Any]) -> Signature:
     bindings = {binding["name"]: binding for binding in (function["trigger"], *function["bindings"])}
     names = _parameters(call)
     hints = _annotations(call)
+    if http_extension.serves(function):
+        hints = http_extension.check(call, function["trigger"]["name"], hints)
     context = _CONTEXT if _CONTEXT in names and _CONTEXT not in bindings else None
     returns = hints.get("return")
     _check_directions(bindings)

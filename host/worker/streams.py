@@ -65,19 +65,19 @@ class IncomingStream:
                 self._changed.wait()
             return chunk
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    async def next_chunk(self) -> bytes:
+        """The next chunk, empty at the end. A wait that is cancelled loses nothing."""
         while True:
             with self._changed:
                 chunk = self._take()
-                if chunk is None:
-                    self._waiter = self._loop.create_future()
-            if chunk is None:
-                assert self._waiter is not None
-                await self._waiter
-            elif chunk:
-                yield chunk
-            else:
-                return
+                if chunk is not None:
+                    return chunk
+                self._waiter = self._loop.create_future()
+            await self._waiter
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while chunk := await self.next_chunk():
+            yield chunk
 
     async def collect(self) -> bytes:
         """All of it."""

@@ -6,7 +6,7 @@ small functions that were picked for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from . import values_azure
@@ -20,6 +20,9 @@ from .values_result import Results
 #: Turns kind and content of an input into an argument.
 Read = Callable[[Mapping[str, Any], str, bytes], Any]
 
+#: Runs an invocation by other means than a call of the function: that, the trigger value, and the inputs.
+Through = Callable[[Any, Any, Sequence[bytes]], Awaitable[Result]]
+
 #: Without an annotation these give the rich value of azure.functions.
 _RICH = ("httpTrigger", "queueTrigger", "blobTrigger", "timerTrigger", "blob")
 
@@ -27,15 +30,23 @@ _RICH = ("httpTrigger", "queueTrigger", "blobTrigger", "timerTrigger", "blob")
 class LoadedFunction:
     """One function, checked and ready to be called."""
 
-    def __init__(self, function: Mapping[str, Any], call: Callable[..., Any], signature: Signature) -> None:
+    def __init__(
+        self,
+        function: Mapping[str, Any],
+        call: Callable[..., Any],
+        signature: Signature,
+        through: Through | None = None,
+    ) -> None:
         self.name: str = function["name"]
         self.directory: str = function["directory"]
         #: The user's own callable: takes `arguments` by keyword.
         self.call = call
+        #: The web framework that the function is called through; it makes the trigger value itself.
+        self.through = through
         #: It must be called on the loop; what comes back may be a coroutine or an async generator.
-        self.asynchronous = signature.asynchronous
+        self.asynchronous = signature.asynchronous or through is not None
         #: The trigger value may be handed over while it arrives; otherwise it must be collected first.
-        self.needs_stream = signature.needs_stream
+        self.needs_stream = signature.needs_stream or through is not None
         #: The name of the parameter that gets the `Context`; None when there is none.
         self.context_parameter = signature.context
         #: It looks at nothing of an event but its content.
@@ -45,7 +56,7 @@ class LoadedFunction:
             and not any(map(_is_rich, (signature.trigger, *signature.inputs)))
         )
         self._trigger = signature.trigger.name
-        self._read_trigger = _trigger_reader(signature.trigger)
+        self._read_trigger = _leave_out if through else _trigger_reader(signature.trigger)
         self._inputs = [(parameter.name, _input_reader(parameter)) for parameter in signature.inputs]
         self._outs = [parameter.name for parameter in signature.outputs]
         self._results = Results(function, self._outs, signature.returns)
@@ -87,6 +98,10 @@ def _is_rich(parameter: Parameter) -> bool:
     """Whether it gets a value of azure.functions, which is made of more than the content."""
     annotation = parameter.annotation
     return values_azure.is_azure(annotation) or (annotation is None and parameter.type in _RICH)
+
+
+def _leave_out(header: Mapping[str, Any], content: Any) -> None:
+    """No value: somebody else brings it."""
 
 
 def _trigger_reader(parameter: Parameter) -> values_azure.Build:

@@ -18,6 +18,7 @@ from funchost.bindings.blob import BlobInfo, BlobStore
 from funchost.bindings.embedded_lease import EmbeddedLeases
 from funchost.bindings.embedded_queue import EmbeddedQueues
 from funchost.bindings.embedded_state import EmbeddedState
+from funchost.bindings.embedded_table import EmbeddedTables
 from funchost.bindings.errors import BindingError, ConfigurationError, NotFound
 from funchost.bindings.file_content import STREAM_FROM
 from funchost.bindings.folder_blobs import FolderBlobs
@@ -133,6 +134,7 @@ async def host(tmp_path: Path) -> AsyncIterator[_Host]:
         root=tmp_path,
         queues=lambda connection: queues,
         blobs=lambda connection: blobs,
+        tables=lambda connection: EmbeddedTables(store),
         locks=locks,
         state=EmbeddedState(store, queues),
         wakeups=_NoTimers(),

@@ -18,6 +18,7 @@ import pytest
 from funchost.bindings.embedded_lease import EmbeddedLeases
 from funchost.bindings.embedded_queue import EmbeddedQueues
 from funchost.bindings.embedded_state import EmbeddedState
+from funchost.bindings.embedded_table import EmbeddedTables
 from funchost.bindings.errors import BindingError, ConfigurationError
 from funchost.bindings.file_content import STREAM_FROM
 from funchost.bindings.file_tree import version_of
@@ -146,6 +147,7 @@ async def host(tmp_path: Path) -> AsyncIterator[_Host]:
         root=tmp_path / "app",
         queues=lambda connection: queues,
         blobs=lambda connection: blobs,
+        tables=lambda connection: EmbeddedTables(store),
         locks=locks,
         state=EmbeddedState(store, queues),
         wakeups=_NoTimers(),

@@ -247,6 +247,19 @@ async def test_a_host_that_does_not_get_ready_is_503_but_its_admin_paths_answer(
     assert await site.fetch("/admin/host/status") == (200, b"admin /admin/host/status")
 
 
+async def test_a_host_that_is_offline_answers_its_page_and_its_admin_paths(open_site: Open) -> None:
+    site = await open_site(home_page=lambda: b"home", ready=False)
+    await site.serve("F", Recorder())
+    waiting = asyncio.create_task(site.fetch("/api/F"))
+    site.front.set_offline(b"<p>back at noon</p>")
+
+    assert await waiting == (503, b"<p>back at noon</p>")
+    assert await site.fetch("/") == (503, b"<p>back at noon</p>")
+    assert await site.fetch("/admin/host/status") == (200, b"admin /admin/host/status")
+    site.front.set_ready(True)
+    assert await site.fetch("/api/F") == (200, b"ok")
+
+
 async def test_admin_and_runtime_paths_go_to_the_admin_handler(open_site: Open) -> None:
     site = await open_site(route_prefix="")
     await site.serve("All", Recorder(), route="{*rest}")
@@ -257,10 +270,11 @@ async def test_admin_and_runtime_paths_go_to_the_admin_handler(open_site: Open) 
 
 
 async def test_the_home_page_is_shown_or_not(open_site: Open) -> None:
-    status, body = await (await open_site()).fetch("/")
-    assert (status, b"funchost is running" in body) == (200, True)
-    assert await (await open_site(home_page=False)).fetch("/") == (204, b"")
-    assert (await (await open_site()).fetch("/", "POST"))[0] == 404
+    site = await open_site(home_page=lambda: b"<h1>at home</h1>")
+    assert await site.fetch("/") == (200, b"<h1>at home</h1>")
+    assert await site.fetch("/", "HEAD") == (200, b"")
+    assert (await site.fetch("/", "POST"))[0] == 404
+    assert await (await open_site()).fetch("/") == (204, b"")
 
 
 async def test_a_function_at_the_root_wins_over_the_home_page(open_site: Open) -> None:

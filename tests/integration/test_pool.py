@@ -34,7 +34,10 @@ DEADLY = "import os\ndef main(msg: str) -> str:\n    os.kill(os.getpid(), 9)\n"
 
 
 async def load(
-    pool: Pool, functions: list[FunctionDescriptor], settings: WorkerSettings | None = None, **keep: Collection[str]
+    pool: Pool,
+    functions: list[FunctionDescriptor],
+    settings: WorkerSettings | None = None,
+    **keep: Collection[str],
 ) -> dict[str, ErrorInfo]:
     """Have the pool serve the functions with new workers."""
     return await pool.adopt(await pool.begin(settings), functions, **keep)

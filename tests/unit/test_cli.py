@@ -21,7 +21,6 @@ from funchost.host.cli_options import App, Content, Duration, Group, Moment, app
 from funchost.host.cli_queues import age_text, visible_from
 from funchost.host.cli_show import Timer, function_row, timer_text
 from funchost.host.functions import FunctionStatus
-from funchost.host.scaffold import new_function
 
 NOW = datetime(2030, 1, 31, 12, 0, tzinfo=UTC)
 
@@ -271,5 +270,5 @@ def test_a_timer_in_utc_shows_each_run_once() -> None:
         ("manual", "funchost run fresh"),
     ],
 )
-def test_a_new_function_comes_with_what_makes_it_run(tmp_path: Path, kind: str, step: str) -> None:
-    assert step in next_step("fresh", new_function(tmp_path, "fresh", kind))
+def test_a_new_function_comes_with_what_makes_it_run(kind: str, step: str) -> None:
+    assert step in next_step("fresh", kind)

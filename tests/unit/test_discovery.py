@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from funchost.host.discovery import Discovery, Finder
 from funchost.host.function_json import fields_of, is_function_name
-from funchost.host.function_models import TRIGGER_FIELDS, FunctionJson
+from funchost.host.function_models import NOT_SERVED, TRIGGER_FIELDS, FunctionJson
 from funchost.host.settings import Settings
 from funchost.triggers.descriptor import (
     Policy,
@@ -239,16 +239,76 @@ def test_a_rule_that_is_broken_takes_the_function_out(
 def test_a_type_of_azure_is_told_apart_from_a_misspelt_one(
     tmp_path: Path, make_function: MakeFunction
 ) -> None:
-    make_function("a", {"type": "EventHubTrigger", "name": "x"})
+    make_function("a", {"type": "EventHubTriger", "name": "x"})
     make_function("b", {"type": "queueTriger", "name": "x"})
     make_function("c", {"type": "mqttTrigger", "name": "x"})
     problems = find(tmp_path).problems
     assert [each.message for each in problems] == [
-        "Not served here: EventHubTrigger.",
+        "'EventHubTriger' is not a known binding type.",
         "'queueTriger' is not a known binding type.",
         "'mqttTrigger' is not a known binding type.",
     ]
+    assert problems[0].fix == "Did you mean eventHubTrigger?"
     assert problems[1].fix == "Did you mean queueTrigger?"
+
+
+@pytest.mark.parametrize("kind", sorted(NOT_SERVED))
+def test_a_function_with_a_type_that_needs_another_service_is_read_all_the_same(
+    tmp_path: Path, make_function: MakeFunction, kind: str
+) -> None:
+    entry = {
+        "type": kind.upper(),
+        "name": "x",
+        "connection": 5,
+        "path": "%NOPE%",
+        "queueName": "!",
+        "retry": 1,
+    }
+    make_function("a", entry, *([] if kind.endswith("Trigger") else [MANUAL | {"name": "m"}]))
+    found = find(tmp_path)
+    (function,) = found.functions
+    assert function.unserved == (kind,)
+    (problem,) = found.problems
+    assert (problem.severity, problem.key, problem.function) == ("warning", "bindings[0].type", "a")
+    assert problem.message == f"Not served here: {kind}. Nothing starts it."
+    assert "funchost run a --data" in str(problem.fix)
+    (binding,) = (each for each in (function.trigger, *function.bindings) if each.type == kind)
+    assert binding.fields == {"connection": 5, "path": "%NOPE%", "queueName": "!"}
+
+
+def test_all_types_that_are_not_served_are_told_at_once_and_in_order(
+    tmp_path: Path, make_function: MakeFunction
+) -> None:
+    make_function(
+        "a",
+        {"type": "httpTrigger", "name": "req"},
+        {"type": "sql", "name": "rows"},
+        {"type": "cosmosDB", "name": "doc", "direction": "out"},
+        {"type": "SQL", "name": "row", "direction": "out"},
+    )
+    found = find(tmp_path)
+    assert found.functions[0].unserved == ("sql", "cosmosDB")
+    (problem,) = found.problems
+    assert problem.message == "Not served here: sql, cosmosDB. Its route answers 501."
+    assert problem.key == "bindings[1].type"
+
+
+@pytest.mark.parametrize(
+    ("entry", "key"),
+    [
+        ({"type": "sql", "name": "a_b"}, "bindings[1].name"),
+        ({"type": "sql"}, "bindings[1].name"),
+        ({"type": "sql", "name": "a", "direction": "inout"}, "bindings[1].direction"),
+        ({"type": "kafkaTrigger", "name": "a", "direction": "out"}, "bindings[1].direction"),
+    ],
+)
+def test_name_and_direction_count_also_where_the_type_is_not_served(
+    tmp_path: Path, make_function: MakeFunction, entry: dict[str, Any], key: str
+) -> None:
+    make_function("bad", MANUAL, entry)
+    found = find(tmp_path)
+    assert found.functions == ()
+    assert [problem.key for problem in found.problems if problem.severity == "error"] == [key]
 
 
 def test_a_third_party_trigger_is_checked_by_its_fields(tmp_path: Path, make_function: MakeFunction) -> None:

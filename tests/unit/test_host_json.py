@@ -8,6 +8,50 @@ from funchost.host.host_json import read_host_json
 from funchost.host.host_models import HostJson
 from funchost.triggers.descriptor import Problem
 
+#: Every section that Azure documents, and the file that its tools write for a new app.
+EVERYTHING = """
+{
+  "version": "2.0",
+  "$schema": "https://json.schemastore.org/host",
+  "aggregator": {"batchSize": 1000, "flushTimeout": "00:00:30"},
+  "concurrency": {"dynamicConcurrencyEnabled": true, "snapshotPersistenceEnabled": true},
+  "logging": {
+    "fileLoggingMode": "debugOnly",
+    "logLevel": {"Function.MyFunction": "Information", "default": "None"},
+    "console": {"isEnabled": "false", "DisableColors": true},
+    "applicationInsights": {
+      "enableDependencyTracking": true,
+      "samplingSettings": {"isEnabled": true, "excludedTypes": "Request", "maxTelemetryItemsPerSecond": 20},
+      "snapshotConfiguration": {"isEnabled": false}
+    }
+  },
+  "extensionBundle": {"id": "Microsoft.Azure.Functions.ExtensionBundle", "version": "[4.*, 5.0.0)"},
+  "customHandler": {"description": {"defaultExecutablePath": "server", "workingDirectory": "handler", "arguments": ["--port"]}, "enableForwardingHttpRequest": false},
+  "extensions": {
+    "blobs": {"maxDegreeOfParallelism": 4, "poisonBlobThreshold": 1},
+    "cosmosDB": {"connectionMode": "Gateway"},
+    "durableTask": {"hubName": "MyTaskHub", "storageProvider": {"type": "AzureStorage"}, "tracing": {}},
+    "eventHubs": {"maxEventBatchSize": 100, "initialOffsetOptions": {"type": "fromStart"}},
+    "eventHub": {}, "http": {"routePrefix": "api", "hsts": {"isEnabled": true, "maxAge": "10"}, "customHeaders": {"a": "b"}, "dynamicThrottlesEnabled": true, "maxOutstandingRequests": 20, "maxConcurrentRequests": 10, "enableChunkedRequestBinding": false},
+    "kafka": {"maxBatchSize": 64}, "mcp": {"serverName": "x"}, "dapr": {},
+    "queues": {"visibilityTimeout": "00:00:30", "batchSize": 16, "maxDequeueCount": 5, "newBatchThreshold": 8, "messageEncoding": "base64", "maxPollingInterval": "00:00:02"},
+    "sendGrid": {"from": "Azure Functions <samples@functions.com>"},
+    "serviceBus": {"prefetchCount": 1}, "signalR": {}, "rabbitMQ": {}, "tables": {}, "warmup": {}
+  },
+  "functions": ["QueueProcessor"],
+  "functionTimeout": "00:05:00",
+  "healthMonitor": {"enabled": true, "healthCheckInterval": "00:00:10", "healthCheckWindow": "00:02:00", "healthCheckThreshold": 6, "counterThreshold": 0.80},
+  "managedDependency": {"enabled": true},
+  "managedDependencies": {"enabled": true},
+  "retry": {"strategy": "fixedDelay", "maxRetryCount": 5, "delayInterval": "00:00:05"},
+  "singleton": {"lockPeriod": "00:00:15", "listenerLockPeriod": "00:01:00", "listenerLockRecoveryPollingInterval": "00:01:00", "lockAcquisitionTimeout": "00:01:00", "lockAcquisitionPollingInterval": "00:00:03"},
+  "telemetryMode": "OpenTelemetry",
+  "watchDirectories": ["Shared", "Test"],
+  "watchFiles": ["myFile.txt"],
+  "httpWorker": {}, "serviceBus": {}, "eventHub": {}, "isDefaultHostConfig": true, "metadataProviderTimeout": "00:00:30", "sendCanceledInvocationsToWorker": true, "fileWatchingEnabled": true
+}
+"""
+
 
 def read(
     root: Path, text: str | None, environ: Mapping[str, str] | None = None
@@ -68,6 +112,11 @@ def test_what_azure_knows_is_accepted_though_it_has_no_effect(tmp_path: Path) ->
             '"logging": {"applicationInsights": {"samplingSettings": {"isEnabled": true}}}'
         ),
     )
+    assert problems == ()
+
+
+def test_a_file_with_everything_in_it_brings_no_complaint(tmp_path: Path) -> None:
+    _, problems = read(tmp_path, EVERYTHING)
     assert problems == ()
 
 

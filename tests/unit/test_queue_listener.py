@@ -13,6 +13,7 @@ from fakes import ManualClock, make_function, make_outcome, memory_resources
 from funchost.bindings.errors import MessageTooLarge, QueueMissing, StoreError
 from funchost.bindings.memory_queues import MemoryQueues
 from funchost.bindings.queue import LEASE, OutgoingMessage, QueueMessage
+from funchost.bindings.table import OutgoingEntity
 from funchost.triggers import queue as queue_module
 from funchost.triggers.base import ErrorInfo, Outcome, Status, TriggerEvent
 from funchost.triggers.descriptor import Policy, QueuePolicy, SingletonMode, SingletonPolicy
@@ -347,9 +348,14 @@ class Failing(MemoryQueues):
         self._fail("receive")
         return await super().receive(queue, limit, lease)
 
-    async def complete(self, message: QueueMessage, outputs: Sequence[OutgoingMessage] = ()) -> None:
+    async def complete(
+        self,
+        message: QueueMessage,
+        outputs: Sequence[OutgoingMessage] = (),
+        entities: Sequence[OutgoingEntity] = (),
+    ) -> None:
         self._fail("complete")
-        await super().complete(message, outputs)
+        await super().complete(message, outputs, entities)
 
     async def renew(self, messages: Sequence[QueueMessage], lease: timedelta = LEASE) -> None:
         self.renewed.append([message.body for message in messages])

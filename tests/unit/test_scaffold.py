@@ -116,3 +116,50 @@ def test_a_name_that_is_taken_is_refused_in_any_case(tmp_path: Path, place: str)
 def test_an_unknown_trigger_is_refused_with_those_there_are(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"'event'.* http, queue, timer, blob, file, manual"):
         new_function(tmp_path, "hello", "event")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_new_function_is_added_to_the_script_of_an_app_that_has_one(tmp_path: Path, kind: str) -> None:
+    init_app(tmp_path, decorated=True)
+
+    assert new_function(tmp_path, "hello", kind) == [tmp_path / "function_app.py"]
+    assert new_function(tmp_path, "say-hello", kind) == [tmp_path / "function_app.py"]
+
+    module = ast.parse((tmp_path / "function_app.py").read_text())
+    assert [node.name for node in module.body if isinstance(node, ast.FunctionDef)] == ["hello", "say_hello"]
+    assert (tmp_path / "function_app.py").read_text().count('@app.function_name("say-hello")') == 1
+    assert not (tmp_path / "hello").exists()
+
+
+def test_a_script_gets_the_imports_that_it_lacks(tmp_path: Path) -> None:
+    (tmp_path / "function_app.py").write_text(
+        "from azure.functions import FunctionApp\nshop = FunctionApp()\n"
+    )
+
+    new_function(tmp_path, "hello", "timer")
+
+    text = (tmp_path / "function_app.py").read_text()
+    assert (
+        text.index("import logging")
+        < text.index("import azure.functions as func")
+        < text.index("@shop.timer")
+    )
+
+
+@pytest.mark.parametrize(
+    "taken", ["def Hello(): pass", "@app.function_name(name='HELLO')\ndef other(): pass"]
+)
+def test_a_name_that_the_script_has_is_refused(tmp_path: Path, taken: str) -> None:
+    (tmp_path / "function_app.py").write_text(taken)
+
+    with pytest.raises(ConfigurationError, match="already"):
+        new_function(tmp_path, "hello", "http")
+
+
+def test_a_script_that_is_no_python_is_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "function_app.py").write_text("def (:\n")
+
+    with pytest.raises(ConfigurationError, match="line 1"):
+        new_function(tmp_path, "hello", "http")
+
+    assert (tmp_path / "function_app.py").read_text() == "def (:\n"

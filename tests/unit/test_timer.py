@@ -409,9 +409,12 @@ async def test_ticks_missed_while_the_host_was_down_are_one_run_that_is_past_due
     assert bench.function.past_due == [True, False]
     late = bench.function.events[0]
     assert late.data["ScheduleStatus"]["Next"] == "2026-06-01T13:00:00+00:00"
-    assert late.reason == (
-        "Timer fired at 2026-06-01T15:20:00+00:00 (IsPastDue, originally 2026-06-01T13:00:00+00:00)"
-    )
+    assert late.reason == "Timer fired at 2026-06-01T15:20:00+00:00"
+    assert late.details and late.details() == {
+        "UnscheduledInvocationReason": "IsPastDue",
+        "OriginalSchedule": "2026-06-01T13:00:00+00:00",
+    }
+    assert bench.function.events[1].details is None
 
 
 async def test_a_restart_between_two_ticks_runs_nothing(bench: Bench) -> None:
@@ -546,7 +549,8 @@ async def test_run_on_startup_runs_at_every_start_beside_the_schedule(bench: Ben
         await listener.stop()
     assert bench.function.times == ["12:30:00", "12:40:00"]
     assert bench.function.past_due == [False, False]
-    assert "RunOnStartup" in bench.function.events[0].reason
+    early = bench.function.events[0]
+    assert early.details and early.details() == {"UnscheduledInvocationReason": "RunOnStartup"}
     assert bench.state.status["Last"] == "2026-06-01T12:40:00+00:00"
     assert bench.state.status["Next"] == "2026-06-01T13:00:00+00:00"
 

@@ -1,0 +1,119 @@
+"""Whether a host takes work: all of it, none because the app is offline, or only HTTP requests while it drains.
+
+Nothing here breaks off what runs. `app_offline.htm` decides over being offline, whoever put it there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from .offline import LOOK_INTERVAL, OFFLINE_FILE, OfflineFile
+
+if TYPE_CHECKING:
+    from .host import Host
+
+#: States of a host that serves (functions-semantics 12.3).
+RUNNING, OFFLINE = "Running", "Offline"
+
+
+class Availability:
+    """The availability of one host, from `begin` on."""
+
+    def __init__(self, host: Host, say: Callable[[str], None]) -> None:
+        self.draining = False
+        self._host = host
+        self._say = say
+        self._file = OfflineFile(host.configuration.root)
+        self._turning = asyncio.Lock()
+
+    async def begin(self) -> None:
+        """Take work, unless the app is offline."""
+        page = self._file.page()
+        if page is None:
+            await self._host.functions.listen()
+            self._open()
+        else:
+            self._go_offline(page)
+            # Only those of HTTP, which the front keeps requests from.
+            await self._host.functions.listen()
+
+    async def watch(self) -> None:
+        """Follow the file for as long as this runs."""
+        while True:
+            await asyncio.sleep(LOOK_INTERVAL)
+            try:
+                await self.look()
+            except Exception as error:
+                self._say(f"The app could not be brought back as it is now: {error}")
+
+    async def look(self) -> None:
+        """Go offline when the file is there, and come back when it is not."""
+        async with self._turning:
+            page = self._file.page()
+            if page is not None and self._host.state in (RUNNING, OFFLINE):
+                self._go_offline(page)
+            elif page is None and self._host.state == OFFLINE:
+                await self._come_back()
+
+    async def turn(self, state: str) -> bool:
+        """Bring the host to `RUNNING` or `OFFLINE`; False when it was so before.
+
+        Raises `ConfigurationError` where the file cannot be written or removed.
+        """
+        if self._host.state == state:
+            return False
+        if state == OFFLINE:
+            self._file.put()
+        else:
+            self._file.remove()
+        await self.look()
+        return True
+
+    def drain(self) -> None:
+        """Have all listeners take nothing more; HTTP functions go on answering."""
+        self.draining = True
+        self._host.functions.pause()
+
+    async def resume(self) -> None:
+        """End a drain."""
+        if self.draining:
+            self.draining = False
+            await self._host.functions.resume()
+
+    async def restart(self) -> None:
+        """Read everything again as a reload does, and serve it with new workers and listeners; a drain ends.
+
+        An app that is offline is read again when it comes back. Raises `WorkerStartError`: then the workers stay.
+        """
+        if self._host.state == RUNNING:
+            await self._renew()
+
+    async def _renew(self) -> None:
+        self.draining = False
+        self._host.functions.renew()
+        try:
+            await self._host.reload()
+        finally:
+            await self._host.functions.resume()
+
+    async def _come_back(self) -> None:
+        try:
+            await self._renew()
+        finally:
+            self._open()
+            self._say(f"The app is in service again: {OFFLINE_FILE} is gone.")
+
+    def _open(self) -> None:
+        self._host.state = RUNNING
+        if self._host.front:
+            self._host.front.set_ready(True)
+
+    def _go_offline(self, page: bytes) -> None:
+        if self._host.front:
+            self._host.front.set_offline(page)
+        if self._host.state != OFFLINE:
+            self._host.state = OFFLINE
+            self._host.functions.pause()
+            self._say(f"The app is offline for as long as {OFFLINE_FILE} is there.")

@@ -1,0 +1,1 @@
+VALUE = "a package of the root"

@@ -1,0 +1,3 @@
+from .. import local
+
+VALUE = f"{local.VALUE}, from below"

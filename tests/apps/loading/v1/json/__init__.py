@@ -1,0 +1,5 @@
+import json
+
+
+def main(req):
+    return json.dumps([__name__])

@@ -1,0 +1,1 @@
+VALUE = "a folder without __init__"

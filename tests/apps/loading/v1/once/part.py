@@ -1,0 +1,1 @@
+import __app__.once as parent  # noqa: F401

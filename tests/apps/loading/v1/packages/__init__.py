@@ -1,0 +1,6 @@
+import blinker
+import vendored
+
+
+def main(req):
+    return f"{vendored.VALUE}, {blinker.VALUE}"

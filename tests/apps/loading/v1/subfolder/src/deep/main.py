@@ -1,0 +1,5 @@
+from ..beside import VALUE
+
+
+def handle(req):
+    return f"{__name__} {VALUE}"

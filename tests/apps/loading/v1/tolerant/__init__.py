@@ -1,0 +1,2 @@
+def main(req: str) -> str:
+    return f"tolerant: {req}"

@@ -1,0 +1,6 @@
+from . import util
+from .settings import NAME
+
+
+def main(req):
+    return f"{util.NAME} {NAME}"

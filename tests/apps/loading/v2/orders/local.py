@@ -1,0 +1,1 @@
+VALUE = "with a relative import"

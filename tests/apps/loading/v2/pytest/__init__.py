@@ -1,0 +1,1 @@
+raise RuntimeError("the installed package wins")
