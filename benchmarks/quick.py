@@ -162,7 +162,7 @@ def measure_http(root: Path, rounds: int, seconds: float) -> dict[str, float]:
     port = _free_port()
     bare, ours = [], []
     with running(sys.executable, "-c", BARE, str(port)), running(*funchost(root, "--port", "0")):
-        our_port = _port_of(root)
+        our_port = port_of(root)
         for path, at in (("/", port), ("/api/noop", our_port)):
             http_rate(at, path, 0.5)
         for _ in range(rounds):
@@ -218,7 +218,8 @@ async def _left(root: Path) -> int:
     return count
 
 
-def _port_of(root: Path) -> int:
+def port_of(root: Path) -> int:
+    """The port of the host that serves `root`."""
     runtime = json.loads((root / ".funchost" / "runtime.json").read_text())
     return int(runtime["url"].rpartition(":")[2])
 

@@ -6,13 +6,13 @@ Nothing here breaks off what runs. `app_offline.htm` decides over being offline,
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .offline import LOOK_INTERVAL, OFFLINE_FILE, OfflineFile
 
 if TYPE_CHECKING:
     from .host import Host
+    from .log import Log
 
 #: States of a host that serves (functions-semantics 12.3).
 RUNNING, OFFLINE = "Running", "Offline"
@@ -21,10 +21,10 @@ RUNNING, OFFLINE = "Running", "Offline"
 class Availability:
     """The availability of one host, from `begin` on."""
 
-    def __init__(self, host: Host, say: Callable[[str], None]) -> None:
+    def __init__(self, host: Host, log: Log) -> None:
         self.draining = False
         self._host = host
-        self._say = say
+        self._log = log
         self._file = OfflineFile(host.configuration.root)
         self._turning = asyncio.Lock()
 
@@ -46,7 +46,7 @@ class Availability:
             try:
                 await self.look()
             except Exception as error:
-                self._say(f"The app could not be brought back as it is now: {error}")
+                self._log.say("warning", f"The app is in service again, but not as it is now: {error}")
 
     async def look(self) -> None:
         """Go offline when the file is there, and come back when it is not."""
@@ -102,8 +102,10 @@ class Availability:
         try:
             await self._renew()
         finally:
-            self._open()
-            self._say(f"The app is in service again: {OFFLINE_FILE} is gone.")
+            # Unless it was stopped meanwhile.
+            if self._host.state == OFFLINE:
+                self._open()
+                self._log.say("info", f"The app is in service again: {OFFLINE_FILE} is gone.")
 
     def _open(self) -> None:
         self._host.state = RUNNING
@@ -116,4 +118,4 @@ class Availability:
         if self._host.state != OFFLINE:
             self._host.state = OFFLINE
             self._host.functions.pause()
-            self._say(f"The app is offline for as long as {OFFLINE_FILE} is there.")
+            self._log.say("info", f"The app is offline for as long as {OFFLINE_FILE} is there.")

@@ -91,7 +91,7 @@ async def _in_own_host(app: App, name: str, data: bytes | None, timeout: timedel
 
 
 async def _run(host: Any, name: str, data: bytes | None, timeout: timedelta | None) -> dict[str, Any]:
-    from .admin import outcome_document
+    from .admin_functions import outcome_document
 
     served = host.functions.get(name)
     if served is None or served.error:

@@ -63,7 +63,7 @@ class Host:
         self._storage: EmbeddedStorage | None = None
         self._functions: Functions | None = None
         self.front: HttpFront | None = None
-        self.availability = Availability(self, lambda text: log.say("info", text))
+        self.availability = Availability(self, log)
         self._warmed_up = False
 
     # -- beginning
@@ -327,7 +327,8 @@ class Host:
             return
         self._warmed_up = True
         for served in self.functions:
-            if served.descriptor.trigger.type == "warmupTrigger" and served.descriptor.name.lower() == "warmup":
+            function = served.descriptor
+            if function.trigger.type == "warmupTrigger" and function.name.lower() == "warmup":
                 await served.run(None)
 
     def _queues(self, connection: str) -> QueueStore:

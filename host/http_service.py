@@ -5,6 +5,7 @@ Imported once the workers are on their way: aiohttp takes longer to import than 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..triggers.cors import Cors
@@ -32,9 +33,21 @@ def _options(host: Host) -> FrontOptions:
         max_concurrent_requests=http.maxConcurrentRequests,
         body_limit=limit or FrontOptions().body_limit,
         custom_headers=http.customHeaders,
-        home_page=(app.get("AzureWebJobsDisableHomepage") or "").lower() != "true",
+        home_page=_home_page(host, app),
         cors=_cors(host, app),
     )
+
+
+def _home_page(host: Host, app: AppSettings) -> Callable[[], bytes] | None:
+    if (app.get("AzureWebJobsDisableHomepage") or "").lower() == "true":
+        return None
+
+    def page() -> bytes:
+        from .home_page import home_page  # a page that few look at, and none at the start
+
+        return home_page(host)
+
+    return page
 
 
 def _cors(host: Host, app: AppSettings) -> Cors | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 from .keys import HOST_RING, MASTER, MASTER_RING, SYSTEM_RING, Key, Keys, function_ring, new_value
 
 Answer = tuple[int, dict[str, Any] | None]
 
 #: Collections below ``admin/host/``.
-_HOST_COLLECTIONS = {"keys": HOST_RING, "functionkeys": HOST_RING, "systemkeys": SYSTEM_RING}
+HOST_COLLECTIONS = {"keys": HOST_RING, "functionkeys": HOST_RING, "systemkeys": SYSTEM_RING}
 
 
 class KeyApi:
@@ -18,8 +19,10 @@ class KeyApi:
     All of it asks for the master key, which the caller checks, as it checks that a function exists.
     """
 
-    def __init__(self, keys: Keys) -> None:
+    def __init__(self, keys: Keys, url: str = "") -> None:
+        """`url` is that of the host, which links begin with."""
         self._keys = keys
+        self._url = url
 
     async def list(self, collection: str, function: str | None = None) -> Answer:
         """GET on a collection: its keys."""
@@ -27,17 +30,16 @@ class KeyApi:
         if ring is None:
             return 404, None
         keys = await self._keys.list(function) if function else self._keys.ring(ring)
-        base = _base(collection, function)
         return 200, {
             "keys": [{"name": key.name, "value": key.value} for key in keys],
-            "links": [{"rel": "self", "href": base}],
+            "links": [{"rel": "self", "href": self._base(collection, function)}],
         }
 
     async def get(self, name: str, collection: str, function: str | None = None) -> Answer:
         """GET on a key. The master key can be read below ``systemkeys`` only."""
         ring = _ring(collection, function, name)
         key = self._keys.get(ring, name) if ring else None
-        return (404, None) if key is None else (200, _shown(key, _base(collection, function)))
+        return (404, None) if key is None else (200, _shown(key, self._base(collection, function)))
 
     async def roll(self, name: str, collection: str, function: str | None = None) -> Answer:
         """POST on a key: make it, or give it a new value."""
@@ -69,21 +71,21 @@ class KeyApi:
             return 400, {"error": "A key's name must not be empty and has no slash."}
         status = 200 if self._keys.get(ring, name) else 201
         key = await self._keys.put(ring, name, value)
-        return status, _shown(key, _base(collection, function))
+        return status, _shown(key, self._base(collection, function))
+
+    def _base(self, collection: str, function: str | None) -> str:
+        path = f"functions/{quote(function)}/keys" if function else f"host/{collection}"
+        return f"{self._url}/admin/{path}"
 
 
 def _ring(collection: str, function: str | None, name: str = "") -> str | None:
     """The ring that a collection shows; None for a collection that does not exist."""
     if function is not None:
         return function_ring(function) if collection == "keys" else None
-    ring = _HOST_COLLECTIONS.get(collection.lower())
+    ring = HOST_COLLECTIONS.get(collection.lower())
     return MASTER_RING if ring == SYSTEM_RING and name.lower() == MASTER else ring
 
 
-def _base(collection: str, function: str | None) -> str:
-    return f"/admin/functions/{function}/keys" if function else f"/admin/host/{collection}"
-
-
 def _shown(key: Key, base: str) -> dict[str, Any]:
-    links = [{"rel": "self", "href": f"{base}/{key.name}"}]
+    links = [{"rel": "self", "href": f"{base}/{quote(key.name)}"}]
     return {"name": key.name, "value": key.value, "links": links}

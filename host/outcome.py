@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from ..triggers.base import Outcome
+import base64
+from typing import Any
+
+import msgspec
+
+from ..triggers.base import Outcome, Unsent
 
 
 async def result_text(outcome: Outcome) -> str | bytes | None:
@@ -15,3 +20,13 @@ async def result_text(outcome: Outcome) -> str | bytes | None:
         return content.decode()
     except UnicodeDecodeError:
         return content
+
+
+def unsent_document(output: Unsent) -> dict[str, Any]:
+    """What would have been sent: JSON as such, text as text, anything else as `valueBase64`."""
+    document: dict[str, Any] = {"name": output.name, "type": output.type}
+    try:
+        text = output.content.decode()
+    except UnicodeDecodeError:
+        return {**document, "valueBase64": base64.b64encode(output.content).decode()}
+    return {**document, "value": msgspec.json.decode(text) if output.kind == "json" else text}

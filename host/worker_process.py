@@ -93,6 +93,8 @@ class WorkerProcess:
         #: Trigger values on their way; one may outlast the head of its streamed result.
         self._uploads: dict[int, OutgoingStream] = {}
         self._downloads: dict[int, ResultStream] = {}
+        #: Invocations whose results are known and which still have something to do.
+        self._lingering: set[int] = set()
         self._dying: dict[int, str] = {}
         self._loading: dict[str, asyncio.Future[ErrorInfo | None]] = {}
         self._indexing: asyncio.Future[dict[str, Any]] | None = None
@@ -113,6 +115,7 @@ class WorkerProcess:
             "loaded": self._on_loaded,
             "result": self._on_result,
             "chunk": self._on_chunk,
+            "done": self._on_done,
             "credit": self._on_credit,
             "running": self._on_running,
             "dying": self._on_dying,
@@ -207,8 +210,8 @@ class WorkerProcess:
 
     @property
     def in_flight(self) -> int:
-        """Invocations that have no result yet."""
-        return len(self._running) + len(self._downloads)
+        """Invocations that are not over yet."""
+        return len(self._running) + len(self._downloads) + len(self._lingering)
 
     async def drain(self) -> None:
         """Take no more; return once all in flight are answered and the process has ended."""
@@ -288,9 +291,12 @@ class WorkerProcess:
             running.timer()
         if id_ not in self._downloads:
             self._end_upload(id_)
-        if not self._running and not self._downloads:
-            self._idle.set()
+        self._check_idle()
         return running
+
+    def _check_idle(self) -> None:
+        if not self.in_flight:
+            self._idle.set()
 
     # -- frames
 
@@ -317,6 +323,7 @@ class WorkerProcess:
 
     def _on_result(self, header: dict[str, Any], body: bytes) -> None:
         id_ = header["id"]
+        self._note_lingering(header)
         stream: ResultStream | None = None
         if header["kind"] == "stream":
             stream = self._downloads[id_] = ResultStream(lambda size: self._credit(id_, size))
@@ -336,7 +343,16 @@ class WorkerProcess:
             error = header.get("error")
             stream.feed(body, end=bool(header.get("end")), error=error["message"] if error else None)
             if header.get("end"):
+                self._note_lingering(header)
                 self._end_download(header["id"])
+
+    def _note_lingering(self, header: dict[str, Any]) -> None:
+        if header.get("lingers"):
+            self._lingering.add(header["id"])
+
+    def _on_done(self, header: dict[str, Any], _: bytes) -> None:
+        self._lingering.discard(header["id"])
+        self._check_idle()
 
     def _end_upload(self, id_: int) -> None:
         upload = self._uploads.pop(id_, None)
@@ -346,8 +362,7 @@ class WorkerProcess:
     def _end_download(self, id_: int) -> None:
         self._downloads.pop(id_, None)
         self._end_upload(id_)
-        if not self._running and not self._downloads:
-            self._idle.set()
+        self._check_idle()
 
     def _credit(self, id_: int, size: int) -> None:
         if size < 0:
@@ -403,6 +418,7 @@ class WorkerProcess:
             stream.feed(b"", end=True, error=reason)
         guilty = self._guilty()
         self._downloads.clear()
+        self._lingering.clear()
         for id_ in list(self._uploads):
             self._end_upload(id_)
         for id_ in list(self._running):

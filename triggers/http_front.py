@@ -17,9 +17,26 @@ from multidict import istr
 from ..bindings.errors import ConfigurationError
 from .base import Outcome
 from .http_endpoint import Endpoint, FrontOptions
-from .http_request import SMALL_BODY, BodyError, RequestBody, http_event, parse_query, printable, read_small
+from .http_request import (
+    SMALL_BODY,
+    BodyError,
+    RequestBody,
+    http_event,
+    origin_form,
+    parse_query,
+    printable,
+    read_small,
+)
 from .http_response import FAILED, TEXT, Headers, Reply, ResponseError, checked_headers, render
-from .http_server import Connection, HttpServer, WholeResponse, discard, send_stream, with_headers
+from .http_server import (
+    Connection,
+    HttpServer,
+    WholeResponse,
+    discard,
+    may_have_body,
+    send_stream,
+    with_headers,
+)
 from .routes import Route, Router, split_path
 from .throttle import Throttle
 
@@ -127,7 +144,7 @@ class HttpFront:
         cors = self.options.cors
         if cors is not None and (reply := cors.preflight(request.method, request.headers)):
             return self._whole(request, reply)
-        target = request.raw_path
+        target = origin_form(request.raw_path)
         path, _, query = target.partition("?")
         match = self._current_router().match_exact(request.method, path)
         segments = [] if match is not None else split_path(path)
@@ -259,10 +276,17 @@ def _waits_to_continue(request: BaseRequest) -> bool:
 
 def _rendered(endpoint: Endpoint, outcome: Outcome) -> Reply:
     try:
-        return render(outcome, must_return=endpoint.must_return)
+        reply = render(outcome, must_return=endpoint.must_return)
     except ResponseError as error:
         log.error("The response of function '%s' cannot be sent: %s", endpoint.route.function, error)
         return FAILED
+    if isinstance(reply.body, bytes) and reply.body and not may_have_body("GET", reply.status):
+        log.warning(
+            "Function '%s' gave a body with the status %d, which has none; it was not sent.",
+            endpoint.route.function,
+            reply.status,
+        )
+    return reply
 
 
 def _custom_headers(headers: Mapping[str, str]) -> Headers:

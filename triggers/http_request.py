@@ -82,13 +82,23 @@ def printable(text: str) -> str:
 
 
 def parse_query(query: str) -> dict[str, str]:
-    """Query parameters: a repeated one is joined with commas, an empty one left out."""
+    """Query parameters: a repeated one, in whatever case, is joined with commas, an empty one left out."""
     if not query:
         return {}
     values: dict[str, str] = {}
-    for name, value in parse_qsl(query):
+    spellings: dict[str, str] = {}
+    for key, value in parse_qsl(query):
+        name = spellings.setdefault(key.lower(), key)
         values[name] = f"{values[name]},{value}" if name in values else value
     return values
+
+
+def origin_form(target: str) -> str:
+    """Path and query of a request target, also of one that is a whole URL, as proxies get it."""
+    if target.startswith("/"):
+        return target
+    scheme, _, rest = target.partition("://")
+    return rest[rest.find("/") :] if scheme.isalpha() and "/" in rest else target
 
 
 def http_event(

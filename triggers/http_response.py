@@ -74,8 +74,11 @@ def _bytes(outcome: Outcome) -> Reply:
 
 
 def _http(outcome: Outcome) -> Reply:
-    headers = checked_headers(outcome.header.get("headers") or ())
-    return Reply(_status(outcome.header.get("status", 200)), headers, outcome.body)
+    header = outcome.header
+    pairs = header.get("headers") or ()
+    if "cookies" in header:
+        pairs = [*pairs, *_set_cookies(header["cookies"])]
+    return Reply(_status(header.get("status", 200)), checked_headers(pairs), outcome.body)
 
 
 def _json(outcome: Outcome) -> Reply:
@@ -101,7 +104,7 @@ def _members(body: bytes) -> dict[str, msgspec.Raw]:
 def _response_object(members: dict[str, msgspec.Raw]) -> Reply:
     status = _decoded(members, "statuscode", _decoded(members, "status", 200))
     pairs = _header_pairs(_decoded(members, "headers", None))
-    pairs += [("Set-Cookie", _cookie(cookie)) for cookie in _decoded(members, "cookies", None) or ()]
+    pairs += _set_cookies(_decoded(members, "cookies", None))
     body = _object_body(bytes(members["body"]))
     if body and not any(name.lower() == "content-type" for name, _ in pairs):
         pairs.append(TEXT)
@@ -182,26 +185,49 @@ def _status(value: Any) -> int:
     return value
 
 
+def _set_cookies(cookies: Any) -> list[tuple[str, str]]:
+    """The `cookies` of a response, each in a header of its own."""
+    if not isinstance(cookies, list | None):
+        raise ResponseError("The 'cookies' of the response must be a list.")
+    return [("Set-Cookie", _cookie(cookie)) for cookie in cookies or ()]
+
+
 def _cookie(cookie: Any) -> str:
-    """A ``Set-Cookie`` value from a cookie of a response object."""
+    """A ``Set-Cookie`` value as ASP.NET writes it: the cookie's value percent-encoded, attributes in small letters."""
     if not isinstance(cookie, dict) or not cookie.get("name"):
         raise ResponseError("Each of the response's 'cookies' must be an object with a name and a value.")
     given = {name.lower(): value for name, value in cookie.items() if value is not None}
-    text = f"{given['name']}={quote(str(given.get('value', '')), safe=_COOKIE_SAFE)}"
+    name = given["name"]
+    if not isinstance(name, str) or _NAME.fullmatch(name) is None:
+        raise ResponseError(f"The response has a cookie with the impossible name {name!r}.")
+    text = f"{name}={quote(str(given.get('value', '')), safe='', errors='replace')}"
     for key, attribute in _COOKIE_ATTRIBUTES.items():
-        if key in given:
-            text += f"; {attribute}={given[key]}"
-    return text + "".join(f"; {flag}" for flag in ("Secure", "HttpOnly") if given.get(flag.lower()) is True)
+        value = given.get(key, "")
+        if value is True and key in ("secure", "httponly"):
+            text += f"; {attribute}"
+        elif not isinstance(value, bool) and value != "":
+            text += f"; {attribute}={_same_site(name, value) if key == 'samesite' else value}"
+    return text
 
 
-#: What may stand in a cookie's value as it is.
-_COOKIE_SAFE = "!#$&'()*+-./:<=>?@[]^_`{|}~"
+def _same_site(cookie: str, value: Any) -> str:
+    text = str(value).lower()
+    if text not in ("lax", "strict", "none"):
+        raise ResponseError(
+            f"The cookie '{cookie}' has the sameSite {value!r}; it may be Lax, Strict or None."
+        )
+    return text
+
+
+#: By the names that cookies of a response object have in small letters, in the order in which they are written.
 _COOKIE_ATTRIBUTES = {
-    "domain": "Domain",
-    "path": "Path",
-    "expires": "Expires",
-    "maxage": "Max-Age",
-    "samesite": "SameSite",
+    "expires": "expires",
+    "maxage": "max-age",
+    "domain": "domain",
+    "path": "path",
+    "secure": "secure",
+    "samesite": "samesite",
+    "httponly": "httponly",
 }
 
 _BY_KIND: dict[str, Callable[[Outcome], Reply]] = {

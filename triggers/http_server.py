@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 #: A longer body goes out in a write of its own, so that it is not copied.
 _ONE_WRITE = 64 * 1024
+#: Bytes of one header of a request; tokens of sign-in services are long.
+_LONGEST_HEADER = 32 * 1024
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 
@@ -76,7 +78,10 @@ class HttpServer(Server):
         super().__init__(handler)
 
     def __call__(self) -> Connection:
-        return Connection(self, loop=asyncio.get_running_loop(), access_log=None, auto_decompress=False)
+        loop = asyncio.get_running_loop()
+        return Connection(
+            self, loop=loop, access_log=None, auto_decompress=False, max_field_size=_LONGEST_HEADER
+        )
 
 
 class WholeResponse(StreamResponse):
@@ -94,7 +99,7 @@ class WholeResponse(StreamResponse):
         assert isinstance(body, bytes)
         self._keep_alive = request.keep_alive and not reply.close
         head = _head(reply, request, len(body), self._keep_alive)
-        if not _may_have_body(request.method, reply.status):
+        if not may_have_body(request.method, reply.status):
             await writer.write(head)
         elif len(body) <= _ONE_WRITE:
             await writer.write(head + body)
@@ -107,39 +112,47 @@ class WholeResponse(StreamResponse):
         """Nothing is left to write."""
 
 
-def _may_have_body(method: str, status: int) -> bool:
-    return method != "HEAD" and status not in (204, 304)
+def may_have_body(method: str, status: int) -> bool:
+    """Whether a response of that status to such a request has a body at all."""
+    return method != "HEAD" and status not in (204, 205, 304)
 
 
 def _head(reply: Reply, request: BaseRequest, length: int, keep_alive: bool) -> bytes:
-    first, given_length = _first_lines(reply.status, reply.headers)
+    first, given_length, dated = _first_lines(reply.status, reply.headers)
     end = b"" if keep_alive else b"Connection: close\r\n"
     if keep_alive and request.version == HttpVersion10:
         end = b"Connection: keep-alive\r\n"
+    date = b"" if dated else _date(int(time.time()))
     if request.method == "HEAD" and not length and given_length:
         # The length of the body that a GET would have had.
         length_line = f"Content-Length: {given_length}\r\n".encode("ascii")
+    elif reply.status in (204, 304):
+        length_line = b""
     else:
-        length_line = b"" if reply.status in (204, 304) else b"Content-Length: %d\r\n" % length
-    return b"%s%s%sDate: %s\r\n\r\n" % (first, length_line, end, _date(int(time.time())))
+        length_line = b"Content-Length: %d\r\n" % (0 if reply.status == 205 else length)
+    return b"%s%s%s%s\r\n" % (first, length_line, end, date)
 
 
 @lru_cache(maxsize=256)
-def _first_lines(status: int, headers: Headers) -> tuple[bytes, str | None]:
-    """Status line and headers, which functions repeat from one response to the next; and the length they say."""
+def _first_lines(status: int, headers: Headers) -> tuple[bytes, str | None, bool]:
+    """Status line and headers, which functions repeat from one response to the next.
+
+    And the length that they say, and whether there is a date among them.
+    """
     lines = [f"HTTP/1.1 {status} {_PHRASES.get(status, '')}"]
     length = None
     for name, value in headers:
         if name.lower() == "content-length":
-            length = value
+            length = value if value.isdecimal() else None
         else:
             lines.append(f"{name}: {value}")
-    return ("\r\n".join(lines) + "\r\n").encode("ascii"), length
+    dated = any(name.lower() == "date" for name, _ in headers)
+    return ("\r\n".join(lines) + "\r\n").encode("ascii"), length, dated
 
 
 @lru_cache(maxsize=1)
 def _date(second: int) -> bytes:
-    return formatdate(second, usegmt=True).encode("ascii")
+    return f"Date: {formatdate(second, usegmt=True)}\r\n".encode("ascii")
 
 
 async def send_stream(request: BaseRequest, reply: Reply, body: AsyncIterable[bytes]) -> StreamResponse:
@@ -151,7 +164,7 @@ async def send_stream(request: BaseRequest, reply: Reply, body: AsyncIterable[by
     if reply.close:
         response.force_close()
     await response.prepare(request)
-    if _may_have_body(request.method, reply.status):
+    if may_have_body(request.method, reply.status):
         await _write_all(response, body)
     else:
         await discard(body)

@@ -7,6 +7,7 @@ its caller is gone, and it is cancelled when it does not heed that.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
@@ -18,6 +19,8 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+log = logging.getLogger("funchost")
 
 #: What scopes say of this server. From 2.4 on `send` raises an `OSError` once the caller is gone.
 VERSIONS: Final = {"version": "3.0", "spec_version": "2.4"}
@@ -61,8 +64,10 @@ class Exchange:
         self._body = RequestBody(body)
         self._head: dict[str, Any] | None = None
         self._chunks: list[bytes] = []
-        #: The app has sent the whole response.
+        #: The app has sent the whole response. What it does after that, it does on its own.
         self._complete = False
+        #: The whole response has been taken.
+        self._answered = False
         #: Nobody takes the response any more.
         self._gone = False
         #: The app has returned, or raised `_error`.
@@ -86,13 +91,14 @@ class Exchange:
         except BaseException:
             await self._leave()
             raise
-        if not self._over:
-            return Result("stream", self._head, stream=self._stream())
         if self._error is not None:
             raise self._error
+        if not (self._over or self._complete):
+            return Result("stream", self._head, stream=self._stream(), maker=self._task)
         if self._head is None:
             raise RuntimeError("The ASGI app returned without having sent a response.")
-        return Result("http", self._head, b"".join(self._chunks))
+        self._answered = True
+        return Result("http", self._head, b"".join(self._chunks), maker=self._task)
 
     async def _run(self) -> None:
         try:
@@ -100,6 +106,8 @@ class Exchange:
         except BaseException as error:
             # Kept, not raised: sys.exit() in a task would end the loop.
             self._error = error
+            if self._answered:
+                log.error("The ASGI app failed after its response.", exc_info=error)
         finally:
             self._over = True
             self._progress.set()
@@ -107,30 +115,30 @@ class Exchange:
     async def _stream(self) -> AsyncGenerator[bytes, None]:
         """The body as it is produced; whoever closes it early is the caller that has gone."""
         try:
-            while self._chunks or not self._over:
+            while self._chunks or not (self._over or self._complete):
                 self._progress.clear()
                 chunk = b"".join(self._chunks)
                 self._chunks.clear()
                 if chunk:
                     yield chunk
                 self._taken.set()
-                if not self._over:
+                if not (self._over or self._complete):
                     await self._progress.wait()
             if self._error is not None:
                 raise self._error
+            self._answered = True
         finally:
             await self._leave()
 
     async def _leave(self) -> None:
-        """See the app to its end. One that has sent the whole response has lost nobody: what it does after
-        it, such as a background task, it may finish."""
-        if self._over:
+        """See the app to its end, unless it has sent all: then it has lost nobody."""
+        if self._over or self._complete:
             return
         self._gone = True
         self._closed.set()
         self._taken.set()
         try:
-            await asyncio.wait({self._task}, timeout=None if self._complete else GRACE)
+            await asyncio.wait({self._task}, timeout=GRACE)
         finally:
             self._task.cancel()
         await asyncio.wait({self._task})

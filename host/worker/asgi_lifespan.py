@@ -8,6 +8,8 @@ from typing import Any
 
 from .asgi import VERSIONS, App, Message
 
+log = logging.getLogger("funchost")
+
 
 class LifespanFailed(Exception):
     """The app did not start, so it takes no request."""
@@ -58,7 +60,7 @@ class Lifespan:
             failure.__cause__ = error
             answer.set_exception(failure)
         elif error is not None and answer.exception() is None:
-            logging.getLogger().error("The lifespan of the ASGI app ended with an error.", exc_info=error)
+            log.error("The lifespan of the ASGI app ended with an error.", exc_info=error)
 
 
 _NO_ANSWER = (

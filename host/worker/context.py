@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Mapping
 from functools import cached_property
@@ -63,12 +64,15 @@ class TraceContext:
 
 
 class RetryError:
-    """Why the attempt before this one failed."""
+    """Why the attempt before this one failed; empty texts, and false, where there was none."""
 
     def __init__(self, error: Mapping[str, str]) -> None:
         self.source = error.get("type", "")
         self.message = error.get("message", "")
         self.stack_trace = error.get("traceback", "")
+
+    def __bool__(self) -> bool:
+        return bool(self.source)
 
 
 class RetryContext:
@@ -78,8 +82,8 @@ class RetryContext:
         self.retry_count: int = retry.get("count", 0)
         #: -1 means for ever; 0 also where the function has no retry policy.
         self.max_retry_count: int = retry.get("max", 0)
-        error = retry.get("error")
-        self.exception = RetryError(error) if error else None
+        #: Always there, so that its message can be looked at in a first attempt too.
+        self.exception = RetryError(retry.get("error") or {})
 
 
 class Context:
@@ -115,3 +119,12 @@ class Context:
     def metadata(self) -> dict[str, Any]:
         """What is known of the event beside its content: a request's url and query, a file's path."""
         return {**(self._header.get("data") or {}), **(self._header.get("metadata") or {})}
+
+
+def join_package() -> None:
+    """Let ``isinstance(context, func.Context)`` hold, once user code has imported azure.functions."""
+    package = sys.modules.get("azure.functions._abc")
+    for own in (Context, TraceContext, RetryContext):
+        abstract = getattr(package, own.__name__, None)
+        if abstract is not None:
+            abstract.register(own)

@@ -55,6 +55,7 @@ class Invocation:
     _interrupted = False
     _dropped = ""
     _context: Any = None
+    _maker: asyncio.Task[None] | None = None
 
     def __init__(self, function: LoadedFunction, header: dict[str, Any], worker: Worker) -> None:
         self.function = function
@@ -166,7 +167,7 @@ class Invocation:
             text = f'{{"type":"result","id":{self.id},"kind":"{result.kind}"}}'
             self._leave(frame(text.encode(), result.body))
             return
-        self._finish(*self._described(result))
+        self._finish(*self._described(result), maker=result.maker)
 
     def _described(self, result: Any) -> tuple[Any, ...]:
         """The header of the `result` frame and the parts of its body."""
@@ -180,10 +181,17 @@ class Invocation:
             header["sizes"] = [len(part) for part in parts]
         return header, *parts
 
-    def _finish(self, header: dict[str, Any], *parts: bytes) -> None:
+    def _finish(self, header: dict[str, Any], *parts: bytes, maker: asyncio.Task[None] | None = None) -> None:
+        """Send the last of the result; what made it may still have something to do."""
         if self.wrote:
             header["wrote"] = sorted(self.wrote)
-        self._leave(frame(encode(header), *parts))
+        if maker is None or maker.done():
+            self._leave(frame(encode(header), *parts))
+            return
+        self._maker = maker
+        self._worker.send(frame(encode({**header, "lingers": True}), *parts))
+        done = frame(encode({"type": "done", "id": self.id}))
+        maker.add_done_callback(lambda _: self._leave(done))
 
     def _leave(self, last: list[bytes]) -> None:
         self._worker.output.finish(self.name)
@@ -204,13 +212,13 @@ class Invocation:
                         piece = chunk[start : start + STREAM_PIECE]
                         await credit.spend(len(piece))
                         send(frame(piece_header, piece))
-            self._finish({"type": "chunk", "id": self.id, "end": True})
+            self._finish({"type": "chunk", "id": self.id, "end": True}, maker=result.maker)
         except BaseException as error:
             told = describe(error)
             if not self._dropped:
                 # Too late for a failed result: whoever reads the log should know all the same.
                 logging.getLogger().error("%s", told["traceback"])
-            self._finish({"type": "chunk", "id": self.id, "end": True, "error": told})
+            self._finish({"type": "chunk", "id": self.id, "end": True, "error": told}, maker=result.maker)
 
     # -- cancellation
 
@@ -283,10 +291,10 @@ def describe(error: BaseException) -> dict[str, str]:
         name = f"{type(error).__module__}.{name}"
     try:
         message = str(error)
-    except Exception:
+    except BaseException:
         message = "(its message could not be made)"
     try:
         text = user_traceback(error)
-    except Exception:
+    except BaseException:
         text = f"{name}: {message}"
     return {"type": name, "message": message, "traceback": text.encode("utf-8", "replace").decode()}

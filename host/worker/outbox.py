@@ -11,6 +11,9 @@ from typing import Any
 #: Threads that print faster than the host reads wait while this many bytes of it are on their way.
 _MOST_LOGGED = 8 * 1024 * 1024
 
+#: What the loop's thread, which cannot wait, may leave on the way while the host does not keep up; more is dropped.
+_MOST_BEHIND = 64 * 1024 * 1024
+
 #: Frames of the loop's own that are written without waiting for more: the host can begin with them.
 _MOST_WAITING = 8
 
@@ -36,6 +39,7 @@ class Outbox:
         self._waking = False
         self._room = threading.Condition()
         self._logged = 0
+        self._behind = 0
         self._paused = False
         transport.set_write_buffer_limits(_MOST_LOGGED)
 
@@ -52,13 +56,20 @@ class Outbox:
         elif len(self._frames) >= _MOST_WAITING and threading.get_ident() == self._loop_thread:
             self.flush()
 
-    def send_log(self, frame: list[bytes]) -> None:
-        """Send a frame that more of may come than anybody can read: other threads than the loop's may wait."""
+    def send_log(self, frame: list[bytes]) -> bool:
+        """Send a frame that more of may come than anybody can read. Other threads than the loop's may wait for
+        that; from the loop's thread it is dropped when there is no room, which False tells."""
+        size = sum(map(len, frame))
         if threading.get_ident() != self._loop_thread:
             with self._room:
                 self._room.wait_for(self._has_room, _PATIENCE)
-        self._logged += sum(map(len, frame))
+        elif self._paused:
+            self._behind += size
+            if self._behind > _MOST_BEHIND:
+                return False
+        self._logged += size
         self.send(frame)
+        return True
 
     def flush(self) -> None:
         """Write what there is; for the loop's thread alone."""
@@ -94,6 +105,7 @@ class Outbox:
     def resume(self) -> None:
         """The host has caught up."""
         self._paused = False
+        self._behind = 0
         self._make_room()
 
     def _has_room(self) -> bool:

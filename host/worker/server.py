@@ -43,6 +43,7 @@ class WorkerServer(asyncio.BufferedProtocol):
         self._threads = WorkThreads(default_count())
         self._collecting: set[asyncio.Task[None]] = set()
         self._draining = False
+        self._dropped = 0
         self._audit = audit.WriteAudit(self._wrote)
         self.output = logs.Output(self._log)
         self._handlers = {
@@ -87,6 +88,10 @@ class WorkerServer(asyncio.BufferedProtocol):
 
     def resume_writing(self) -> None:
         self._outbox.resume()
+        if self._dropped:
+            dropped, self._dropped = self._dropped, 0
+            note = f"{dropped} lines were dropped: a coroutine printed them faster than they could be taken."
+            self._log({"level": "warning"}, note)
 
     # -- frames
 
@@ -248,7 +253,8 @@ class WorkerServer(asyncio.BufferedProtocol):
 
     def _log(self, header: dict[str, Any], text: str) -> None:
         body = text.encode("utf-8", "replace")
-        self._outbox.send_log(frame(encode({"type": "log", **header}), body))
+        if not self._outbox.send_log(frame(encode({"type": "log", **header}), body)):
+            self._dropped += 1
 
     def _wrote(self, path: str) -> None:
         for invocation in self._current():

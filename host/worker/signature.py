@@ -2,23 +2,44 @@
 
 from __future__ import annotations
 
+import enum
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any, get_args, get_origin, get_type_hints
 
-from . import http_extension, values_azure
+from . import http_extension, values_azure, values_sdk
+from .converters import (
+    accepts_input,
+    converter_of,
+    has_implicit_output,
+    holds_azure,
+    is_union,
+)
 from .errors import LoadError, describe
 from .values_json import split_optional
-from .values_output import takes
+from .values_output import takes, wanted_types
 from .values_plain import ALLOWED, decoder, is_chunks, is_file
 
 Binding = Mapping[str, Any]
 
 _CONTEXT = "context"
 _RETURN = "$return"
+
+
+class Maker(enum.Enum):
+    """What makes the value of a parameter."""
+
+    #: The content as text, bytes, a JSON value or a model, by the annotation.
+    PLAIN = enum.auto()
+    #: A class of azure.functions, built here.
+    AZURE = enum.auto()
+    #: The converter of azure.functions for a type that is not served here.
+    CONVERTER = enum.auto()
+    #: An extension that gives clients of the storage SDK.
+    SDK = enum.auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +50,7 @@ class Parameter:
     #: None when there is none; ``X`` for ``X | None`` and for ``Out[X]``.
     annotation: Any = None
     optional: bool = False
+    maker: Maker = Maker.PLAIN
 
     @property
     def name(self) -> str:
@@ -101,7 +123,8 @@ def _parameters(call: Callable[..., Any]) -> list[str]:
         if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
             raise LoadError(
                 f"Parameter '{parameter}' cannot be used: arguments are passed by name, one for each "
-                "binding. Write out the parameters by name."
+                "binding. Write out the parameters by name; if this is the wrapper of a decorator, put "
+                "@functools.wraps(function) on it."
             )
     return [parameter.name for parameter in parameters]
 
@@ -140,8 +163,8 @@ def _check_names(
     unbound = [name for name in names if name not in bindings and name != context]
     if unbound:
         raise LoadError(
-            f"Parameter {_listed(unbound)} has no binding in function.json{_nearest(unbound[0], bindings)}. "
-            "Add a binding with this name, or remove the parameter."
+            f"Parameter {_listed(unbound)} has no binding{_nearest(unbound[0], bindings)}. Add one with this "
+            "name, in function.json or as a decorator, or remove the parameter; a default does not spare it."
         )
     for name, binding in bindings.items():
         if name in names or name == _RETURN or (by_key and _is_out(binding)):
@@ -149,7 +172,7 @@ def _check_names(
         hint = (
             f"Add `{name}: func.Out[str]`, or return a dict with the key {name!r} and say so with `-> dict`."
             if _is_out(binding)
-            else f"Add the parameter {name!r}, or change the name in function.json."
+            else f"Add the parameter {name!r}, or change the name of the binding."
         )
         raise LoadError(
             f"Binding {name!r} ({binding['type']}) has no parameter{_nearest(name, names)}. {hint}"
@@ -163,33 +186,35 @@ def _returns_object(returns: Any) -> bool:
 
 
 def _check_context(annotation: Any) -> None:
-    if annotation is not None and getattr(annotation, "__name__", "") != "Context":
+    if annotation is not None and not (isinstance(annotation, type) and annotation.__name__ == "Context"):
         raise LoadError(
             "Parameter 'context' is the invocation context: annotate it as func.Context, or not at all."
         )
 
 
 def _parameter(binding: Binding, hint: Any) -> Parameter:
-    if hint is None:
-        return Parameter(binding)
     is_out = getattr(get_origin(hint) or hint, "__name__", "") == "Out"
-    if is_out is not _is_out(binding):
+    if hint is not None and is_out is not _is_out(binding):
         raise LoadError(
             f"Parameter {binding['name']!r} stands for a binding of direction {binding['direction']}: "
             + ("annotate it as func.Out[str], or not at all." if not is_out else "Out is for outputs only.")
         )
-    return _out_parameter(binding, hint) if is_out else _in_parameter(binding, hint)
+    if _is_out(binding):
+        return _out_parameter(binding, hint)
+    return _in_parameter(binding, hint)
 
 
 def _out_parameter(binding: Binding, hint: Any) -> Parameter:
+    if hint is None:
+        return Parameter(binding)
     arguments = get_args(hint)
     if len(arguments) != 1:
         raise LoadError(f"Parameter {binding['name']!r}: say what it takes, such as func.Out[str].")
     parameter = Parameter(binding, arguments[0])
+    _check_union(arguments[0], parameter.where)
     if not takes(parameter.type, arguments[0]):
         raise LoadError(
-            f"{parameter.where} cannot take {_shown(arguments[0])}. "
-            "Annotate it as func.Out[str] or func.Out[bytes]."
+            f"{parameter.where} cannot take {_shown(arguments[0])}. It takes {wanted_types(parameter.type)}."
         )
     return parameter
 
@@ -197,13 +222,53 @@ def _out_parameter(binding: Binding, hint: Any) -> Parameter:
 def _in_parameter(binding: Binding, hint: Any) -> Parameter:
     annotation, optional = split_optional(hint)
     parameter = Parameter(binding, annotation, optional)
-    if values_azure.is_azure(annotation):
-        fits = values_azure.accepts_input(parameter.type, annotation)
-    else:
-        fits = decoder(annotation, parameter.where) is not None
-    if not fits:
-        raise LoadError(f"{parameter.where} cannot be {_shown(hint)}. It can be {ALLOWED}.")
-    return parameter
+    _check_union(hint, parameter.where)
+    maker = _maker(parameter)
+    if maker is None:
+        raise LoadError(f"{parameter.where} cannot be {_shown(hint)}. It can be {_allowed(parameter.type)}.")
+    _check_storage(parameter, maker)
+    return replace(parameter, maker=maker)
+
+
+def _maker(parameter: Parameter) -> Maker | None:
+    """What makes the value; None when nothing can make one of the annotated type."""
+    kind, annotation = parameter.type, parameter.annotation
+    if annotation is None:
+        if kind in values_azure.RICH:
+            return Maker.AZURE
+        return Maker.CONVERTER if converter_of(kind) else Maker.PLAIN
+    if values_sdk.is_sdk_type(annotation):
+        return Maker.SDK
+    if annotation in (str, bytes) and not (converter_of(kind) and has_implicit_output(kind)):
+        return Maker.PLAIN
+    if accepts_input(kind, annotation):
+        return Maker.CONVERTER if converter_of(kind) else Maker.AZURE
+    plain = not holds_azure(annotation) and decoder(annotation, parameter.where)
+    return Maker.PLAIN if plain else None
+
+
+def _allowed(kind: str) -> str:
+    return f"{values_azure.RICH[kind]}, {ALLOWED}" if kind in values_azure.RICH else ALLOWED
+
+
+def _check_union(annotation: Any, where: str) -> None:
+    if is_union(annotation) and holds_azure(annotation):
+        raise LoadError(
+            f"{where} cannot be {_shown(annotation)}: in Azure a class of azure.functions stands alone, without "
+            "Optional, Union or |. Annotate it as that class; its value may be None all the same."
+        )
+
+
+def _check_storage(parameter: Parameter, maker: Maker) -> None:
+    storage = parameter.binding.get("storage", "embedded")
+    if maker is Maker.SDK:
+        values_sdk.check(parameter.type, storage, parameter.annotation, parameter.where)
+    elif storage != "embedded":
+        raise LoadError(
+            f"{parameter.where} has a connection that leads out of the embedded store. This version supports "
+            "that only for clients of the SDK: annotate it as BlobClient of "
+            "azurefunctions.extensions.bindings.blob, or set the connection to UseDevelopmentStorage=true."
+        )
 
 
 def _check_streams(signature: Signature) -> None:
@@ -228,11 +293,14 @@ def _check_return(call: Callable[..., Any], signature: Signature, binding: Bindi
             "The entry point has a yield, so calling it would run nothing. Only an HTTP response can be "
             "streamed like this; return a value instead."
         )
-    if binding and signature.returns is not None and not takes(target, signature.returns):
-        raise LoadError(
-            f"The returned value goes to a binding of type {target}, which cannot take "
-            f"{_shown(signature.returns)}. Change the annotation, or remove the binding '$return'."
-        )
+    if binding and signature.returns is not None:
+        _check_union(signature.returns, "The returned value")
+        if not takes(target, signature.returns):
+            raise LoadError(
+                f"The returned value goes to a binding of type {target}, which cannot take "
+                f"{_shown(signature.returns)}. It takes {wanted_types(target)}. Change the annotation, or "
+                "remove the binding '$return'."
+            )
 
 
 def _is_out(binding: Binding) -> bool:

@@ -7,11 +7,11 @@ small functions that were picked for it.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, get_origin
 
-from . import values_azure
-from .context import Context
-from .signature import Parameter, Signature
+from . import values_azure, values_registry, values_sdk
+from .context import Context, join_package
+from .signature import Maker, Parameter, Signature
 from .values_json import dump
 from .values_output import NOTHING, Out, Result
 from .values_plain import decoder, text_decoder
@@ -22,9 +22,6 @@ Read = Callable[[Mapping[str, Any], str, bytes], Any]
 
 #: Runs an invocation by other means than a call of the function: that, the trigger value, and the inputs.
 Through = Callable[[Any, Any, Sequence[bytes]], Awaitable[Result]]
-
-#: Without an annotation these give the rich value of azure.functions.
-_RICH = ("httpTrigger", "queueTrigger", "blobTrigger", "timerTrigger", "blob")
 
 
 class LoadedFunction:
@@ -37,6 +34,7 @@ class LoadedFunction:
         signature: Signature,
         through: Through | None = None,
     ) -> None:
+        join_package()
         self.name: str = function["name"]
         self.directory: str = function["directory"]
         #: The user's own callable: takes `arguments` by keyword.
@@ -53,13 +51,13 @@ class LoadedFunction:
         self.content_only = (
             signature.context is None
             and signature.trigger.type != "timerTrigger"
-            and not any(map(_is_rich, (signature.trigger, *signature.inputs)))
+            and all(one.maker is Maker.PLAIN for one in (signature.trigger, *signature.inputs))
         )
         self._trigger = signature.trigger.name
         self._read_trigger = _leave_out if through else _trigger_reader(signature.trigger)
         self._inputs = [(parameter.name, _input_reader(parameter)) for parameter in signature.inputs]
         self._outs = [parameter.name for parameter in signature.outputs]
-        self._results = Results(function, self._outs, signature.returns)
+        self._results = Results(function, signature)
 
     def arguments(
         self, header: Mapping[str, Any], content: Any, inputs: Sequence[bytes] = ()
@@ -94,20 +92,14 @@ class LoadedFunction:
             arguments[name] = None if kind == "none" else read(header, kind, content)
 
 
-def _is_rich(parameter: Parameter) -> bool:
-    """Whether it gets a value of azure.functions, which is made of more than the content."""
-    annotation = parameter.annotation
-    return values_azure.is_azure(annotation) or (annotation is None and parameter.type in _RICH)
-
-
 def _leave_out(header: Mapping[str, Any], content: Any) -> None:
     """No value: somebody else brings it."""
 
 
 def _trigger_reader(parameter: Parameter) -> values_azure.Build:
+    if parameter.maker is not Maker.PLAIN:
+        return _builder(parameter)
     annotation = parameter.annotation
-    if _is_rich(parameter):
-        return values_azure.builder(parameter.type, parameter.where)
     if annotation is None:
         annotation = bytes if _is_binary(parameter) or parameter.type == "fileTrigger" else str
     decode = decoder(annotation, parameter.where, optional=parameter.optional)
@@ -118,16 +110,30 @@ def _trigger_reader(parameter: Parameter) -> values_azure.Build:
 
 
 def _input_reader(parameter: Parameter) -> Read:
-    annotation = parameter.annotation
-    if _is_rich(parameter):
-        build = values_azure.builder(parameter.type, parameter.where)
+    if parameter.maker is not Maker.PLAIN:
+        build = _builder(parameter)
         return lambda header, kind, content: build(header, content)
-    if annotation is None:
+    if parameter.annotation is None:
         decode_text = text_decoder(parameter.where)
         return lambda header, kind, content: content if kind == "bytes" else decode_text(content)
-    decode = decoder(annotation, parameter.where, optional=parameter.optional)
+    decode = decoder(parameter.annotation, parameter.where, optional=parameter.optional)
     assert decode is not None, "the signature was checked"
     return lambda header, kind, content: decode(content)
+
+
+def _builder(parameter: Parameter) -> values_azure.Build:
+    """What makes a value that is more than its content."""
+    if parameter.maker is Maker.AZURE:
+        return values_azure.builder(parameter.type, parameter.where)
+    if parameter.maker is Maker.SDK:
+        return values_sdk.builder(parameter.type, parameter.annotation, parameter.where)
+    return values_registry.builder(
+        parameter.type, parameter.where, binary=_is_binary(parameter), many=_is_batch(parameter)
+    )
+
+
+def _is_batch(parameter: Parameter) -> bool:
+    return parameter.binding.get("cardinality") == "many" or get_origin(parameter.annotation) is list
 
 
 def _is_binary(parameter: Parameter) -> bool:

@@ -8,18 +8,22 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from .errors import LoadError, describe
 
 #: Turns the header of an `invoke` frame and the content into an argument.
 Build = Callable[[Mapping[str, Any], Any], Any]
 
-
-def is_azure(kind: Any) -> bool:
-    """Whether `kind` is a class of azure.functions, or derived from one."""
-    bases = kind.__mro__ if isinstance(kind, type) else ()
-    return any(base.__module__.split(".")[:2] == ["azure", "functions"] for base in bases)
+#: The class that a parameter without an annotation gets, by the type of its binding.
+RICH: Final = {
+    "httpTrigger": "func.HttpRequest",
+    "queueTrigger": "func.QueueMessage",
+    "blobTrigger": "func.InputStream",
+    "blob": "func.InputStream",
+    "timerTrigger": "func.TimerRequest",
+    "warmupTrigger": "func.WarmUpContext",
+}
 
 
 def is_instance(value: object, name: str) -> bool:
@@ -27,37 +31,16 @@ def is_instance(value: object, name: str) -> bool:
     return isinstance(value, getattr(sys.modules.get("azure.functions"), name, ()))
 
 
-def accepts_input(binding_type: str, kind: type) -> bool:
-    """Whether a trigger or input of that type can give an instance of `kind`, a class of azure.functions."""
-    if binding_type not in _BUILDERS:
-        return False
-    converter = _converter(_BUILDERS[binding_type][0])
-    return bool(converter and converter.check_input_type_annotation(kind))
-
-
-def accepts_output(binding_type: str, kind: type) -> bool:
-    """Whether an output of that type takes an instance of `kind`, a class of azure.functions."""
-    converter = _converter(binding_type)
-    check = getattr(converter, "check_output_type_annotation", None)
-    return bool(check and check(kind))
-
-
 def builder(binding_type: str, where: str) -> Build:
     """What makes the rich value of that trigger or input type. Raises `LoadError`."""
     try:
-        return _BUILDERS[binding_type][1]()
+        return _BUILDERS[binding_type]()
     except ImportError as error:
         raise LoadError(
             f"{where} is to get a value of the package azure-functions, which cannot be imported "
             f"({describe(error)}). Add azure-functions to requirements.txt and install it, or annotate the "
             "parameter with a plain type such as str, bytes or dict."
         ) from None
-
-
-def _converter(binding_type: str) -> Any:
-    from azure.functions import get_binding_registry
-
-    return get_binding_registry().get(binding_type)  # type: ignore[no-untyped-call]
 
 
 def _http_request() -> Build:
@@ -79,12 +62,12 @@ def _http_request() -> Build:
 
 
 def _joined(headers: list[list[str]]) -> dict[str, str]:
-    """One value for each name, as azure.functions knows headers: repeated ones stand in one line."""
+    """One value for each name, as azure.functions knows headers: repeated ones are joined as Azure's host does."""
     joined: dict[str, str] = dict(headers)
     if len(joined) < len(headers):
         joined.clear()
         for name, value in headers:
-            separator = "; " if name == "cookie" else ", "
+            separator = "; " if name == "cookie" else ","
             joined[name] = f"{joined[name]}{separator}{value}" if name in joined else value
     return joined
 
@@ -143,7 +126,14 @@ def _file() -> Build:
 def _blob_input() -> Build:
     from azure.functions.blob import InputStream
 
-    return lambda header, content: InputStream(data=content, length=len(content))
+    # Of an input, unlike of a trigger, Azure tells neither name nor length.
+    return lambda header, content: InputStream(data=content)
+
+
+def _warmup() -> Build:
+    from azure.functions.warmup import WarmUpContext
+
+    return lambda header, content: WarmUpContext()
 
 
 def _timer() -> Build:
@@ -160,12 +150,12 @@ def _timer() -> Build:
     return build
 
 
-#: By binding type: the type whose converter in azure.functions says which classes fit, and the maker.
-_BUILDERS: dict[str, tuple[str, Callable[[], Build]]] = {
-    "httpTrigger": ("httpTrigger", _http_request),
-    "queueTrigger": ("queueTrigger", _queue_message),
-    "blobTrigger": ("blobTrigger", _blob),
-    "fileTrigger": ("blob", _file),
-    "timerTrigger": ("timerTrigger", _timer),
-    "blob": ("blob", _blob_input),
+_BUILDERS: dict[str, Callable[[], Build]] = {
+    "httpTrigger": _http_request,
+    "queueTrigger": _queue_message,
+    "blobTrigger": _blob,
+    "fileTrigger": _file,
+    "timerTrigger": _timer,
+    "warmupTrigger": _warmup,
+    "blob": _blob_input,
 }

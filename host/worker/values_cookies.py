@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import math
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from http.cookies import CookieError, Morsel, SimpleCookie
 from typing import Any
@@ -78,7 +78,7 @@ def _moment(text: str) -> datetime | None:
     ):
         try:
             moment = read(form)
-            return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)
+            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
         except (TypeError, ValueError, IndexError, OverflowError):
             continue
     return None

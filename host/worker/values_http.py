@@ -34,13 +34,36 @@ def media_type(returns: Any) -> str:
 
 
 def _from_response(response: Any) -> Result:
-    headers = [[name, value] for name, value in response.headers.items()]
-    if "content-type" not in response.headers:
+    """What the converter of azure.functions makes of a `func.HttpResponse`, which itself stays as it is.
+
+    Of repeated headers the last one counts. Cookies are apart, so that there can be several.
+    """
+    headers: dict[str, list[str]] = {}
+    cookies: list[str] = []
+    for name, value in response.headers.items():
+        key = name.lower()
+        if key == "set-cookie":
+            cookies.append(value)
+        else:
+            headers[key] = [name, value]
+    if "content-type" not in headers:
         mime = response.mimetype
-        headers.append(
-            ["content-type", f"{mime}; charset={response.charset}" if mime.startswith("text/") else mime]
-        )
-    return Result("http", {"status": int(response.status_code), "headers": headers}, response.get_body())
+        full = f"{mime}; charset={response.charset}" if mime.startswith("text/") else mime
+        headers["content-type"] = ["content-type", full]
+    status = response.status_code
+    data: dict[str, Any] = {
+        "status": int(status) if isinstance(status, int) else str(status),
+        "headers": [*headers.values()],
+    }
+    if cookies:
+        data["cookies"] = _read_all(cookies)
+    return Result("http", data, response.get_body())
+
+
+def _read_all(cookies: list[str]) -> list[dict[str, Any]]:
+    from .values_cookies import read_cookies  # few functions set cookies
+
+    return [cookie for header in cookies for cookie in read_cookies(header)]
 
 
 def _chunks(value: Any, where: str) -> Iterator[bytes] | AsyncIterator[bytes]:

@@ -66,14 +66,16 @@ def _reader(annotation: Any, known: dict[type, Read]) -> Read | None:
         return None
     if origin in _SCALARS:
         read = _scalar(origin)
-    elif origin in (dict, Mapping) or typing.is_typeddict(origin):
+    elif origin in (dict, Mapping):
         read = _container(dict, "an object", _item_reader(annotation, known))
     elif origin is list:
         read = _container(list, "an array", _item_reader(annotation, known))
     elif is_model(origin):
         read = _model(annotation)
     elif dataclasses.is_dataclass(origin):
-        read = _dataclass(origin, known)
+        read = _record(origin, _dataclass_fields(origin), known)
+    elif typing.is_typeddict(origin):
+        read = _record(origin, _typed_dict_fields(origin), known)
     return _or_none(read) if read and optional else read
 
 
@@ -110,20 +112,53 @@ def _container(kind: type[Any], wanted: str, item: Read | None) -> Read:
     return read
 
 
+def validated(validate: Callable[[Any], Any], value: Any, where: str) -> Any:
+    """What a model makes of a value. Raises `BindError` with its reasons."""
+    try:
+        return validate(value)
+    except ValueError as error:
+        raise BindError(f"{where}: {_reasons(error)}") from error
+
+
+def _reasons(error: ValueError) -> str:
+    """What pydantic has to say, without its links; the error as it is from others."""
+    try:
+        found = [(".".join(map(str, each["loc"])), each["msg"]) for each in error.errors()]  # type: ignore[attr-defined]
+    except (AttributeError, TypeError, KeyError):
+        return str(error)
+    return "; ".join(f"{place}: {reason}" if place else reason for place, reason in found)
+
+
 def _model(kind: Any) -> Read:
-    def read(value: Any, where: str) -> Any:
-        try:
-            return kind.model_validate(value)
-        except ValueError as error:
-            raise BindError(f"{where}: {error}") from error
-
-    return read
+    from_json = getattr(kind, "model_validate_json", None)
+    if from_json is None:
+        return lambda value, where: validated(kind.model_validate, value, where)
+    # As JSON once more: a strict model takes dates and the like from nothing else.
+    return lambda value, where: validated(from_json, dump(value, where), where)
 
 
-def _dataclass(kind: type, known: dict[type, Read]) -> Read:
+def _dataclass_fields(kind: type[Any]) -> dict[str, bool]:
+    """The fields that can be given, and whether they have to be."""
+    missing = dataclasses.MISSING
+    return {
+        field.name: field.default is missing and field.default_factory is missing
+        for field in dataclasses.fields(kind)
+        if field.init
+    }
+
+
+def _typed_dict_fields(kind: Any) -> dict[str, bool]:
+    return {name: name in kind.__required_keys__ for name in kind.__annotations__}
+
+
+def _record(kind: type, names: Mapping[str, bool], known: dict[type, Read]) -> Read:
+    """Reads a dataclass or TypedDict with fields of these names, some of them required."""
     if kind in known:
         return known[kind]
     fields: dict[str, Read | None] = {}
+    required = [name for name, needed in names.items() if needed]
+    # A TypedDict is a dict, and keeps what else it is given.
+    extra = typing.is_typeddict(kind)
 
     def read(value: Any, where: str) -> Any:
         if not isinstance(value, dict):
@@ -137,7 +172,7 @@ def _dataclass(kind: type, known: dict[type, Read]) -> Read:
             if name in value
         }
         try:
-            return kind(**given)
+            return {**value, **given} if extra else kind(**given)
         except (TypeError, ValueError) as error:
             raise BindError(f"{where}: {error}") from error
 
@@ -147,13 +182,7 @@ def _dataclass(kind: type, known: dict[type, Read]) -> Read:
         hints = get_type_hints(kind)
     except Exception as error:
         raise LoadError(f"The annotations of {kind.__name__} cannot be read: {describe(error)}.") from None
-    own = [field for field in dataclasses.fields(kind) if field.init]
-    fields.update({field.name: _reader(hints[field.name], known) for field in own})
-    required = [
-        field.name
-        for field in own
-        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-    ]
+    fields.update({name: _reader(hints[name], known) for name in names})
     return read
 
 

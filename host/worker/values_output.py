@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
 from types import NoneType, UnionType
 from typing import Any, Generic, NamedTuple, NoReturn, TypeVar, Union, get_args, get_origin
 
+from .converters import accepts_output, holds_azure
 from .errors import BindError
-from .values_azure import accepts_output, is_azure, is_instance
+from .values_azure import is_instance
 from .values_json import dump, is_json_type
 
 T = TypeVar("T")
@@ -27,6 +29,8 @@ class Result(NamedTuple):
     outputs: Sequence[tuple[str, str, bytes]] = ()
     #: The chunks of a body that is still to be made, when `kind` is ``stream``.
     stream: Iterator[bytes] | AsyncIterator[bytes] | None = None
+    #: What made it; until that has ended the invocation lingers on, though its result is known.
+    maker: asyncio.Task[None] | None = None
 
 
 NOTHING = Result("none")
@@ -49,30 +53,40 @@ class Out(Generic[T]):
         return self._value
 
 
+#: What an output takes, for people; Azure takes what stands before the semicolon.
+_WANTED = {
+    "http": "func.HttpResponse or str; here also dict, list, a dataclass, a model, or an iterator of chunks",
+    "queue": "str, bytes, func.QueueMessage or a list of them; here also dict, a dataclass or a model",
+    "blob": "str, bytes, bytearray or anything with read(); here also dict, list, a dataclass or a model",
+}
+
+
+def wanted_types(binding_type: str) -> str:
+    """What an output of that type can be annotated as."""
+    return _WANTED.get(binding_type, "str, bytes or bytearray; here also what JSON can hold")
+
+
 def takes(binding_type: str, annotation: Any) -> bool:
     """Whether an output of that type can be given values of the annotated type."""
+    if holds_azure(annotation):
+        return accepts_output(binding_type, annotation)
     if get_origin(annotation) in (Union, UnionType):
         members = [member for member in get_args(annotation) if member is not NoneType]
         return all(takes(binding_type, member) for member in members)
-    if is_azure(annotation):
-        return accepts_output(binding_type, annotation)
     kind = get_origin(annotation) or annotation
     if not isinstance(kind, type):
         return False
-    if kind in (str, bytes, bytearray, Any, object) or is_json_type(kind):
+    if kind in (str, Any, object) or is_json_type(kind):
         return True
     if binding_type == "http":
         return kind in (Iterable, AsyncIterable) or issubclass(kind, (Iterator, AsyncIterator))
+    if kind in (bytes, bytearray):
+        return True
     if binding_type == "queue":
         return issubclass(kind, Iterable)
     if binding_type == "blob":
         return callable(getattr(kind, "read", None))
     return kind in (int, float, bool)
-
-
-def encoder(binding_type: str) -> Encode:
-    """What encodes values for an output of that type (other than http). Raises `BindError` when called."""
-    return {"queue": _to_queue, "blob": _to_blob}.get(binding_type, to_any)
 
 
 def to_any(value: Any, where: str) -> Encoded:
@@ -94,7 +108,8 @@ def content(value: Any, where: str) -> Encoded | None:
     return None
 
 
-def _to_queue(value: Any, where: str) -> Encoded:
+def to_queue(value: Any, where: str) -> Encoded:
+    """One message, or a JSON array of messages."""
     if isinstance(value, list):
         return "json", dump([_queue_item(item, where) for item in value], where)
     encoded = content(value, where)
@@ -104,7 +119,7 @@ def _to_queue(value: Any, where: str) -> Encoded:
         # As bytes it is one message, whatever its text looks like.
         return "bytes", value.get_body()
     if isinstance(value, Iterable):
-        return _to_queue(list(value), where)
+        return to_queue(list(value), where)
     return refuse(value, where, "text, bytes, func.QueueMessage, a dict, or a list of them")
 
 
@@ -121,7 +136,8 @@ def _queue_item(item: Any, where: str) -> Any:
     return refuse(item, f"{where}, in a list of messages,", "text, func.QueueMessage or a dict")
 
 
-def _to_blob(value: Any, where: str) -> Encoded:
+def to_blob(value: Any, where: str) -> Encoded:
+    """The content of a blob, also from an open file."""
     read = getattr(value, "read", None)
     value = read() if callable(read) else value
     return content(value, where) or refuse(value, where, "text, bytes, a dict or a list, or an open file")
@@ -137,4 +153,10 @@ def utf8(text: str, where: str) -> bytes:
 
 def refuse(value: Any, where: str, wanted: str) -> NoReturn:
     """Raise the `BindError` for a value that an output does not take."""
+    if isinstance(value, Coroutine):
+        value.close()
+        raise BindError(
+            f"{where} was given a coroutine, an async call that nobody awaited. Make the function itself async, and "
+            "await the call; a decorator around an async function must be async too."
+        )
     raise BindError(f"{where} takes {wanted}, not a value of type {type(value).__name__}.")

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable
 from typing import Any, get_args, get_origin
 
 from .errors import BindError
-from .values_json import is_model, parse, reader
+from .values_json import is_model, parse, reader, validated
 
 #: Turns content into an argument. Content is bytes; where a stream is asked for it may be a file or an
 #: asynchronous iterable, by the annotation.
@@ -74,14 +74,7 @@ def _parsed(annotation: Any, where: str) -> Decode | None:
 
 def _model_from_json(model: Any, where: str) -> Decode:
     """Let the model parse for itself: strict ones take dates only from JSON."""
-
-    def decode(content: bytes) -> Any:
-        try:
-            return model.model_validate_json(content)
-        except ValueError as error:
-            raise BindError(f"{where}: {error}") from error
-
-    return decode
+    return lambda content: validated(model.model_validate_json, content, where)
 
 
 def _as_it_is(content: bytes) -> bytes:

@@ -2,37 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
+from .converters import has_implicit_output
 from .errors import BindError
+from .signature import Maker, Signature
 from .values_http import media_type, respond
-from .values_output import NOTHING, Result, encoder, to_any
+from .values_output import NOTHING, Encode, Result, to_any, to_blob, to_queue
+from .values_registry import encoder
 
 _RETURN = "$return"
 
-#: Their returned value needs no binding: it is the result that `funchost run` shows.
-_IMPLICIT = ("manualTrigger", "fileTrigger")
+#: The outputs that are served here, but for HTTP responses.
+_ENCODERS: Final[Mapping[str, Encode]] = {"queue": to_queue, "blob": to_blob, "table": to_any}
 
 
 class Results:
-    """Encodes what the calls of one function give; `outs` are its parameters that got an `Out`."""
+    """Encodes what the calls of one function give."""
 
-    def __init__(self, function: Mapping[str, Any], outs: list[str], returns: Any) -> None:
+    def __init__(self, function: Mapping[str, Any], signature: Signature) -> None:
         trigger = function["trigger"]["type"]
         types = {item["name"]: item["type"] for item in function["bindings"] if item["direction"] == "out"}
-        self._outs = outs
+        self._outs = outs = [parameter.name for parameter in signature.outputs]
         self._names = types.keys()
         self._where = {name: f"Output {name!r} ({kind})" for name, kind in types.items()}
-        self._encoders = {name: encoder(kind) for name, kind in types.items() if kind != "http"}
+        self._encoders = {
+            name: _ENCODERS.get(kind) or encoder(kind) for name, kind in types.items() if kind != "http"
+        }
         #: The output that is the HTTP response.
         self._response = next((name for name, kind in types.items() if kind == "http"), None)
         self._answers = trigger == "httpTrigger" or self._response is not None
-        self._implicit = trigger in _IMPLICIT
-        self._media_type = media_type(returns)
+        #: The type of a binding that lets the function return a value without a binding for it.
+        self._implicit = next(filter(has_implicit_output, (trigger, *_types(function))), None)
+        #: As in Azure a function that it would run needs a binding for its response; one of ours does not.
+        self._may_return = self._implicit is not None or (
+            trigger == "httpTrigger" and signature.trigger.maker is Maker.PLAIN
+        )
+        self._media_type = media_type(signature.returns)
         #: The returned value is the response, and there is nothing else to see to.
         self._only_answers = (
-            self._answers and not outs and not types.keys() - {_RETURN} and not self._encoders
+            self._answers
+            and not outs
+            and not self._encoders
+            and (types.keys() == {_RETURN} or (not types and self._may_return))
         )
 
     def encode(self, arguments: Mapping[str, Any], returned: Any) -> Result:
@@ -67,17 +80,21 @@ class Results:
             # What goes to a queue or blob is the caller's answer as well, as the .NET host has it.
             _, kind, body = next(output for output in outputs if output[0] == _RETURN)
             return Result(kind, None, body) if self._answers else NOTHING
+        if isinstance(returned, Mapping) and not self._answers and not self._names.isdisjoint(returned):
+            return NOTHING
+        if not self._may_return:
+            raise BindError(
+                f"The function returned a value of type {type(returned).__name__}, but it has no output "
+                f"'$return' for it. Add one{' of type http' if self._answers else ''}, or return nothing."
+            )
         if self._answers:
             return self._respond(returned)
-        if isinstance(returned, Mapping) and not self._names.isdisjoint(returned):
-            return NOTHING
-        if self._implicit:
-            kind, body = to_any(returned, "The result")
-            return Result(kind, None, body)
-        raise BindError(
-            f"The function returned a value of type {type(returned).__name__}, but function.json has no "
-            "output '$return' for it. Add one, or return nothing."
-        )
+        kind, body = encoder(self._implicit or "")(returned, "The result")
+        return Result(kind, None, body)
 
     def _respond(self, value: Any) -> Result:
         return respond(value, self._where.get(self._response or "", "The HTTP response"), self._media_type)
+
+
+def _types(function: Mapping[str, Any]) -> Iterator[str]:
+    return (binding["type"] for binding in function["bindings"])

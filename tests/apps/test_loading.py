@@ -170,3 +170,7 @@ def test_folders_below_the_first_level_are_no_functions(v1: Host) -> None:
 )
 def test_whatever_can_be_called_is_an_entry_point(v1: Host, function: str, answer: str) -> None:
     assert v1.get(f"/api/{function}").text == answer
+
+
+def test_modules_may_be_called_as_those_of_the_worker(host: Host) -> None:
+    assert host.get("/api/own_names").text == "errors of the app, logs of the app"

@@ -81,7 +81,7 @@ async def tables(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
 
 
 async def test_an_entity_comes_back_as_it_was_put(tables: Tables) -> None:
-    values = {"Text": "grün", "Whole": 2**62, "Part": 0.5, "Yes": True, "Empty": ""}
+    values: dict[str, Any] = {"Text": "grün", "Whole": 2**62, "Part": 0.5, "Yes": True, "Empty": ""}
     await tables.put(entity("1", **values))
     found = await tables.held("1")
     assert (found.partition_key, found.row_key, found.properties) == ("p", "1", values)
@@ -127,7 +127,12 @@ async def test_a_query_counts_only_what_is_wanted(tables: Tables) -> None:
 async def test_a_query_sees_keys_and_time_beside_the_properties(tables: Tables) -> None:
     await tables.put(entity("1", Name="Ada"))
     seen: list[Mapping[str, Any]] = []
-    await tables.store.query("people", None, lambda each: not seen.append(each), None)
+
+    def note(entity: Mapping[str, Any]) -> bool:
+        seen.append(entity)
+        return True
+
+    await tables.store.query("people", None, note, None)
     assert seen == [
         {"PartitionKey": "p", "RowKey": "1", "Timestamp": tables.clock.now(), "Name": "Ada"},
     ]

@@ -545,7 +545,7 @@ async def test_a_client_that_waits_to_continue_is_told_so_once_it_may(open_site:
         b"this is no HTTP\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: h\r\nBad Header: x\r\n\r\n",
         b"GET /" + b"x" * 20000 + b" HTTP/1.1\r\nHost: h\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: h\r\nX: " + b"x" * 20000 + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: h\r\nX: " + b"x" * 40000 + b"\r\n\r\n",
         b"POST /api/F HTTP/1.1\r\nHost: h\r\nContent-Length: -1\r\n\r\n",
         b"POST /api/F HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
         b"POST /api/F HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",

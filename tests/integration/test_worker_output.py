@@ -205,6 +205,22 @@ async def test_a_thread_that_prints_more_than_is_read_waits_and_the_loop_goes_on
     assert len([line for line in app.lines if line.invocation == "other"]) == 20
 
 
+async def test_a_coroutine_that_prints_without_end_loses_lines_and_not_its_worker(app: App) -> None:
+    code = """
+        async def main(msg: str) -> None:
+            for _ in range(200):
+                print("x" * 1_000_000)
+    """
+    worker = await app.worker(app.function("flood", code), app.function("talk", PRINTERS["coroutine"]))
+    assert (await run(worker, "flood")).error is None
+    note = await app.heard(lambda line: "lines were dropped" in line.text)
+    dropped = int(note.text.split()[0])
+    assert note.header["level"] == "warning"
+    assert len([line for line in app.lines if line.text.startswith("x")]) == 200 - dropped
+    await run(worker, "talk", invocation="mine")
+    assert (await app.heard("here")).invocation == "mine"
+
+
 async def test_logging_arrives_with_level_and_logger(app: App) -> None:
     code = """
         import logging

@@ -189,39 +189,57 @@ async def test_an_app_that_exits_does_not_end_the_loop() -> None:
         await respond(app)
 
 
-async def test_what_an_app_does_after_its_response_does_not_hold_the_response_up() -> None:
+@pytest.mark.parametrize("first", [(), (body(b"some", more=True),)])
+async def test_what_an_app_does_after_its_response_holds_nothing_up(first: tuple[Message, ...]) -> None:
     gate, done = asyncio.Event(), asyncio.Event()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await send(start())
-        await send(body(b"here"))
-        await gate.wait()
-        done.set()
-
-    stream = aiter((await respond(app)).stream)  # type: ignore[arg-type]
-    assert await anext(stream) == b"here"
-    gate.set()
-    with pytest.raises(StopAsyncIteration):
-        await anext(stream)
-    assert done.is_set()
-
-
-async def test_what_an_app_does_after_its_response_is_not_cancelled_when_the_caller_goes() -> None:
-    gate, done = asyncio.Event(), asyncio.Event()
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await send(start())
-        await send(body(b"here"))
+        await says(start(), *first, body(b"all"))(scope, receive, send)
+        assert await receive() == {"type": "http.disconnect"}
         await gate.wait()
         done.set()
 
     result = await respond(app)
-    await anext(aiter(result.stream))  # type: ignore[arg-type]
-    leaving = asyncio.create_task(leave(result))
-    await settle()
+    content = b"".join(await rest(result)) if first else result.body
+    assert content.endswith(b"all")
+    assert result.maker is not None
+    assert not result.maker.done()
     gate.set()
-    await leaving
+    await result.maker
     assert done.is_set()
+
+
+async def test_what_an_app_does_after_its_response_is_not_cancelled_when_the_caller_goes() -> None:
+    gate = asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await says(start(), body(b"some", more=True), body(b"all"))(scope, receive, send)
+        await gate.wait()
+
+    result = await respond(app)
+    stream: Any = result.stream
+    assert [await anext(stream), await anext(stream)] == [b"some", b"all"]
+    await leave(result)
+    gate.set()
+    assert result.maker is not None
+    await result.maker
+    assert not result.maker.cancelled()
+
+
+async def test_an_error_after_the_response_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    gate = asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await says(start(), body(b"all"))(scope, receive, send)
+        await gate.wait()
+        raise KeyError("lost")
+
+    result = await respond(app)
+    gate.set()
+    assert result.maker is not None
+    await result.maker
+    assert "The ASGI app failed after its response." in caplog.text
+    assert "KeyError: 'lost'" in caplog.text
 
 
 # -- the request
@@ -264,7 +282,7 @@ async def test_a_receive_that_is_cancelled_loses_nothing_of_the_body() -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(receive(), 0)
-        listening = asyncio.create_task(receive())
+        listening = asyncio.ensure_future(receive())
         await asyncio.sleep(0)
         listening.cancel()
         await asyncio.wait({listening})

@@ -329,6 +329,28 @@ async def test_an_output_that_goes_nowhere_fails_the_run(bench: Bench) -> None:
     assert outcome.error and "id" in outcome.error.message
 
 
+PEOPLE = {"tableName": "People", "partitionKey": "p", "rowKey": "{id}"}
+PERSON = Binding(type="table", name="person", direction="out", fields=PEOPLE)
+
+
+async def test_messages_and_entities_are_stored_together_or_not_at_all(bench: Bench) -> None:
+    deliver = bench.deliver(BILLS, PERSON)
+    event = TriggerEvent(kind="http", metadata={"id": "7"})
+    for status in (Status.SUCCEEDED, Status.FAILED):
+        bench.pool.answers = [result(outputs=[("bills", "text", b"bill"), ("person", "json", b"{}")])]
+        outcome = await deliver(event)
+        assert outcome.status is status
+    assert outcome.error and outcome.error.type == "EntityConflict"
+    assert await bench.bodies() == [b"bill"]
+
+
+async def test_an_entity_that_cannot_be_fails_the_run_before_anything_is_stored(bench: Bench) -> None:
+    bench.pool.answers = [result(outputs=[("receipt", "text", b"paid"), ("person", "json", b"[5]")])]
+    outcome = await bench.deliver(RECEIPT, PERSON)(TriggerEvent(kind="http", metadata={"id": "7"}))
+    assert outcome.error and "The output 'person' (table)" in outcome.error.message
+    assert await bench.blobs.get("receipts", "7") is None
+
+
 async def test_inputs_go_behind_the_body_with_their_sizes(bench: Bench) -> None:
     await bench.blobs.put("orders", "7", b"order")
     bench.pool.answers = [result()]
@@ -466,3 +488,20 @@ async def test_a_singleton_of_the_listener_takes_no_lock_for_a_run(bench: Bench)
     assert await bench.resources.locks.try_acquire("Work")
     policy = SingletonPolicy(mode=SingletonMode.LISTENER)
     assert (await bench.run(result(), singleton=policy)).succeeded
+
+
+# -- what is in hand
+
+
+async def test_what_runs_and_what_waits_for_another_attempt_is_counted_once(bench: Bench) -> None:
+    activity = bench.executor.activity
+    running = asyncio.ensure_future(bench.run())
+    failed = result(error=ErrorInfo("ValueError", "no"))
+    waiting = asyncio.ensure_future(bench.run(failed, retry=for_ever(delay=timedelta(hours=1))))
+    await settle_down()
+    assert (activity.invocations, activity.retries, activity.is_idle) == (1, 1, False)
+
+    bench.executor.stopping.set()
+    bench.pool.waiting[0].set_result(result())
+    await asyncio.gather(running, waiting)
+    assert (activity.invocations, activity.retries, activity.is_idle) == (0, 0, True)

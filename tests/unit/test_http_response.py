@@ -12,7 +12,7 @@ import pytest
 from funchost.bindings.errors import ConfigurationError
 from funchost.triggers.base import Outcome, Status
 from funchost.triggers.cors import Cors
-from funchost.triggers.http_request import parse_query
+from funchost.triggers.http_request import origin_form, parse_query
 from funchost.triggers.http_response import Reply, ResponseError, render
 from funchost.triggers.http_server import with_headers
 
@@ -100,9 +100,29 @@ def test_cookies_of_a_response_object_become_set_cookie_headers() -> None:
         ],
     )
     assert reply.headers == (
-        ("Set-Cookie", "a=1%3Bx; Path=/; Max-Age=60; SameSite=Lax; HttpOnly"),
-        ("Set-Cookie", "b=2; Domain=example.org; Secure"),
+        ("Set-Cookie", "a=1%3Bx; max-age=60; path=/; samesite=lax; httponly"),
+        ("Set-Cookie", "b=2; domain=example.org; secure"),
     )
+
+
+@pytest.mark.parametrize(
+    ("cookie", "header"),
+    [
+        ({"name": "a"}, "a="),
+        ({"name": "a", "value": 7, "maxAge": 0}, "a=7; max-age=0"),
+        ({"name": "a", "value": "x y/ü=%"}, "a=x%20y%2F%C3%BC%3D%25"),
+        ({"NAME": "a", "name": "a", "Value": "1", "Path": "/p"}, "a=1; path=/p"),
+        ({"name": "a", "value": "", "domain": "", "path": "", "secure": False}, "a="),
+        (
+            {"name": "a", "value": "1", "expires": "Thu, 12 Jan 2017 13:55:08 GMT", "sameSite": "None"},
+            "a=1; expires=Thu, 12 Jan 2017 13:55:08 GMT; samesite=none",
+        ),
+    ],
+)
+def test_a_cookie_is_written_as_aspnet_does(cookie: dict[str, Any], header: str) -> None:
+    assert from_object(body="", cookies=[cookie]).headers == (("Set-Cookie", header),)
+    reply = render(outcome("http", b"", {"headers": [["X-A", "1"]], "cookies": [cookie]}))
+    assert reply.headers == (("X-A", "1"), ("Set-Cookie", header))
 
 
 def test_an_http_result_keeps_its_status_and_every_cookie() -> None:
@@ -156,6 +176,11 @@ def test_a_header_that_could_break_the_protocol_is_refused(header: list[Any]) ->
         {"headers": {"a": {}}},
         {"headers": {"Content-Type": None}},
         {"cookies": ["a=1"]},
+        {"cookies": {"a": "1"}},
+        {"cookies": [{"value": "1"}]},
+        {"cookies": [{"name": "a b", "value": "1"}]},
+        {"cookies": [{"name": "a", "sameSite": "Loose"}]},
+        {"cookies": [{"name": "a", "path": "/\r\nX-B: b"}]},
         {"status": "soon"},
     ],
 )
@@ -192,6 +217,7 @@ def test_forced_headers_replace_and_default_headers_fill_in() -> None:
         ("", {}),
         ("a=1&b=2", {"a": "1", "b": "2"}),
         ("a=1&a=2&a=", {"a": "1,2"}),
+        ("a=1&A=2&B=3", {"a": "1,2", "B": "3"}),
         ("a=&b", {}),
         ("a=x+y%26z", {"a": "x y&z"}),
         ("a=%ff", {"a": "\ufffd"}),
@@ -199,6 +225,19 @@ def test_forced_headers_replace_and_default_headers_fill_in() -> None:
 )
 def test_repeated_query_keys_are_joined_and_empty_ones_left_out(query: str, values: dict[str, str]) -> None:
     assert parse_query(query) == values
+
+
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        ("/api/f?next=http://h/x", "/api/f?next=http://h/x"),
+        ("http://example.org/api/f?a=1", "/api/f?a=1"),
+        ("http://example.org", "http://example.org"),
+        ("*", "*"),
+    ],
+)
+def test_a_target_that_is_a_whole_url_is_asked_for_its_path(target: str, path: str) -> None:
+    assert origin_form(target) == path
 
 
 ASK = {"Origin": "https://a.example", "Access-Control-Request-Method": "PUT"}

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from fakes import ManualClock
 
 from funchost.host import log as log_module
 from funchost.host.log import Log, LogHandler
+from funchost.host.log_levels import LogLevels
 
 
 def _said(form: str, level: str, text: str, least: str = "debug", **more: Any) -> str:
@@ -96,7 +99,7 @@ def test_a_terminal_that_is_gone_stops_nothing() -> None:
 
 
 def test_lines_that_come_faster_than_they_are_taken_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log_module, "_MOST_WAITING", 10)
+    monkeypatch.setattr(log_module, "_MOST_WAITING", 10 * len("12:00:00.000 line 0\n"))
     writing, go_on = threading.Event(), threading.Event()
 
     class Slow(io.StringIO):
@@ -115,7 +118,14 @@ def test_lines_that_come_faster_than_they_are_taken_are_counted(monkeypatch: pyt
     log.close()
     text = stream.getvalue()
     assert "line 0\n" in text and "line 49\n" not in text
-    assert "(39 lines were dropped" in text
+    assert re.search(r"\((39|40) lines were dropped", text)
+
+
+def test_a_line_that_nothing_waits_before_is_written_however_long_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(log_module, "_MOST_WAITING", 10)
+    assert "x" * 100 in _said("plain", "info", "x" * 100)
 
 
 @pytest.mark.parametrize(
@@ -140,3 +150,62 @@ def test_what_is_said_while_it_is_held_is_written_once_released() -> None:
     log.release()
     log.close()
     assert "early" in stream.getvalue()
+
+
+# -- who wants to see what
+
+
+def _shown(least: str, say: Callable[[Log], None], **levels: str) -> bool:
+    stream = io.StringIO()
+    log = Log(stream, "plain", least, clock=ManualClock())
+    log.levels = LogLevels({key.replace("_", "."): level for key, level in levels.items()})
+    say(log)
+    log.close()
+    return stream.getvalue() != ""
+
+
+@pytest.mark.parametrize("least", ["debug", "info"])
+@pytest.mark.parametrize("level", ["debug", "info", "critical"])
+def test_all_that_user_code_says_is_shown_with_and_without_details(least: str, level: str) -> None:
+    assert _shown(least, lambda log: log.pass_on(level, "hello", category="Function.Work.User"))
+
+
+@pytest.mark.parametrize(("level", "shown"), [("debug", False), ("info", False), ("warning", True)])
+def test_of_what_user_code_says_only_warnings_are_shown_when_it_is_to_be_quiet(
+    level: str, shown: bool
+) -> None:
+    assert _shown("warning", lambda log: log.pass_on(level, "hello", category="C")) is shown
+
+
+def test_host_json_takes_away_from_what_user_code_says() -> None:
+    assert not _shown("debug", lambda log: log.pass_on("debug", "hello", category="C"), default="Information")
+    assert _shown("debug", lambda log: log.pass_on("info", "hello", category="C"), default="Information")
+
+
+@pytest.mark.parametrize(("least", "shown"), [("debug", True), ("info", False), ("warning", False)])
+def test_details_are_shown_when_they_are_asked_for(least: str, shown: bool) -> None:
+    assert _shown(least, lambda log: log.detail("hello", category="C"), default="Information") is shown
+
+
+def test_details_count_as_information_for_host_json() -> None:
+    assert not _shown("debug", lambda log: log.detail("hello", category="C"), default="Warning")
+
+
+def test_what_the_host_says_of_no_category_is_the_command_lines_alone() -> None:
+    assert _shown("info", lambda log: log.say("info", "Stopping"), default="None")
+    assert not _shown("info", lambda log: log.say("warning", "hello", category="Host.General"), Host="Error")
+
+
+@pytest.mark.parametrize(
+    ("logger", "category"),
+    [
+        ("funchost.triggers.queue", "Host.Triggers.Queue"),
+        ("funchost.triggers.http_front", "Host.Triggers.HttpFront"),
+        ("funchost.host.keys", "Host.Keys"),
+        ("aiohttp.server", "Host.General"),
+    ],
+)
+def test_modules_of_the_host_have_azures_categories(logger: str, category: str) -> None:
+    record = logging.LogRecord(logger, logging.WARNING, __file__, 1, "hello", (), None)
+    assert not _shown("info", lambda log: LogHandler(log).emit(record), **{category: "Error"})
+    assert _shown("info", lambda log: LogHandler(log).emit(record), **{category + ".More": "Error"})

@@ -71,9 +71,3 @@ def test_of_too_many_lines_without_an_end_the_oldest_are_sent(said: Said) -> Non
         said.write("a", invocation=str(number))
     assert 0 < 1000 - len(said.lines) < 500
     assert [invocation for invocation, _ in said.lines] == [str(number) for number in range(len(said.lines))]
-
-
-def test_many_small_pieces_of_one_line_take_no_time(said: Said) -> None:
-    # Reckoned anew for each piece this would be five hundred million steps.
-    said.write(*["."] * 30_000, "\n")
-    assert [len(text) for _, text in said.lines] == [30_000]

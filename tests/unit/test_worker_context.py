@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import Any
 
-from funchost.host.worker.context import Context
+import pytest
+
+from funchost.host.worker.context import Context, join_package
 
 
 def make(**header: Any) -> Context:
@@ -43,14 +46,37 @@ def test_retries_are_counted() -> None:
     error = {"type": "ValueError", "message": "no", "traceback": "Traceback ..."}
     retry = make(retry={"count": 2, "max": 5, "error": error}).retry_context
     assert (retry.retry_count, retry.max_retry_count) == (2, 5)
-    assert retry.exception is not None
+    assert retry.exception
     assert (retry.exception.source, retry.exception.message) == ("ValueError", "no")
     assert retry.exception.stack_trace == "Traceback ..."
 
 
 def test_without_a_retry_policy_the_counts_are_zero() -> None:
     retry = make().retry_context
-    assert (retry.retry_count, retry.max_retry_count, retry.exception) == (0, 0, None)
+    assert (retry.retry_count, retry.max_retry_count) == (0, 0)
+
+
+def test_without_a_failed_attempt_the_exception_is_empty() -> None:
+    exception = make().retry_context.exception
+    assert not exception
+    assert (exception.source, exception.message, exception.stack_trace) == ("", "", "")
+
+
+def test_it_counts_as_the_context_of_the_package_once_that_is_imported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.delitem(sys.modules, "azure.functions._abc")
+        join_package()
+    import azure.functions as func
+    from azure.functions import _abc
+
+    join_package()
+    join_package()
+    context = make()
+    assert isinstance(context, func.Context)
+    assert isinstance(context.trace_context, _abc.TraceContext)
+    assert isinstance(context.retry_context, _abc.RetryContext)
 
 
 def test_the_fence_of_a_singleton_is_shown() -> None:

@@ -114,9 +114,11 @@ def test_a_response_object_keeps_status_headers_and_each_cookie() -> None:
         "status": 201,
         "headers": [
             ["X-A", "1"],
-            ["Set-Cookie", "a=1; Path=/"],
-            ["Set-Cookie", "b=2"],
             ["content-type", "text/plain; charset=utf-8"],
+        ],
+        "cookies": [
+            {"name": "a", "value": "1", "path": "/", "secure": False, "httpOnly": False},
+            {"name": "b", "value": "2", "secure": False, "httpOnly": False},
         ],
     }
     assert result.body == "späm".encode()
@@ -334,7 +336,9 @@ def test_a_returned_dict_is_one_value_where_there_is_a_return_binding() -> None:
 
 def test_a_returned_value_without_a_place_fails() -> None:
     for returned in ("x", {"other": 1}):
-        with pytest.raises(BindError, match=r"function\.json has no output '\$return' for it"):
+        with pytest.raises(
+            BindError, match=r"it has no output '\$return' for it\. Add one, or return nothing"
+        ):
             give(loaded("queueTrigger", out("queue", "a")), returned)
 
 

@@ -75,6 +75,23 @@ def test_parameters_are_sorted_by_what_they_stand_for() -> None:
     assert signature.context == "context"
 
 
+@pytest.mark.parametrize("annotation", [int, 5, Optional[func.Context], func.HttpRequest])  # noqa: UP045
+def test_no_other_type_is_the_context(annotation: Any) -> None:
+    def main(msg, context): ...  # type: ignore[no-untyped-def]
+
+    main.__annotations__ = {"context": annotation}
+    assert "annotate it as func.Context" in refusal(main)
+
+
+def test_a_context_of_ones_own_is_known_by_its_name() -> None:
+    class Context: ...
+
+    def main(msg, context): ...  # type: ignore[no-untyped-def]
+
+    main.__annotations__ = {"context": Context}
+    assert check(main).context == "context"
+
+
 def test_a_binding_may_be_called_context() -> None:
     def main(context: str) -> None: ...
 
@@ -95,13 +112,13 @@ def test_the_context_is_annotated_as_such_or_not_at_all() -> None:
 def test_a_parameter_without_a_binding_is_refused() -> None:
     def main(msg: str, extra: str = "default") -> None: ...
 
-    assert refusal(main).startswith("Parameter 'extra' has no binding in function.json.")
+    assert refusal(main).startswith("Parameter 'extra' has no binding. Add one with this name")
 
 
 def test_a_misspelt_parameter_is_told_with_the_nearest_binding() -> None:
     def main(mgs: str) -> None: ...
 
-    assert "Parameter 'mgs' has no binding in function.json (there is 'msg')." in refusal(main)
+    assert "Parameter 'mgs' has no binding (there is 'msg')." in refusal(main)
 
 
 def test_a_trigger_without_a_parameter_is_refused() -> None:
@@ -182,7 +199,6 @@ def test_an_annotation_that_names_nothing_is_refused() -> None:
         Order | None,
         typing.Annotated[str, "note"],
         func.QueueMessage,
-        Optional[func.QueueMessage],  # noqa: UP045
     ],
 )
 def test_plain_and_fitting_types_are_taken(annotation: Any) -> None:
@@ -202,6 +218,8 @@ def test_plain_and_fitting_types_are_taken(annotation: Any) -> None:
         func.Out[str],
         func.HttpRequest,
         func.TimerRequest,
+        list[func.QueueMessage],
+        typing.List[func.QueueMessage],  # noqa: UP006
         complex,
         typing.TextIO,
         AsyncIterator[str],
@@ -211,9 +229,32 @@ def test_other_types_are_refused(annotation: Any) -> None:
     refusal(annotated(annotation))
 
 
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        Optional[func.QueueMessage],  # noqa: UP045
+        func.QueueMessage | None,
+        Union[func.QueueMessage, str],  # noqa: UP007
+        str | typing.List[func.QueueMessage],  # noqa: UP006
+    ],
+)
+def test_a_class_of_the_package_stands_alone_everywhere(annotation: Any) -> None:
+    def main(msg, res): ...  # type: ignore[no-untyped-def]
+
+    main.__annotations__ = {"res": func.Out[annotation]}
+    for message in (
+        refusal(annotated(annotation)),
+        refusal(main, out("queue", "res")),
+        refusal(returning(annotation), out("queue")),
+    ):
+        assert "in Azure a class of azure.functions stands alone" in message
+
+
 def test_a_refused_type_is_told_with_what_is_possible() -> None:
     message = refusal(annotated(set))
-    assert message.startswith("Parameter 'msg' (queueTrigger) cannot be set. It can be str, bytes, dict")
+    assert message.startswith(
+        "Parameter 'msg' (queueTrigger) cannot be set. It can be func.QueueMessage, str, bytes"
+    )
 
 
 @pytest.mark.parametrize(
@@ -276,7 +317,8 @@ def test_an_output_without_annotation_is_fine() -> None:
         ("blob", func.InputStream),
         ("blob", Order),
         ("http", func.HttpResponse),
-        ("http", bytes),
+        ("http", dict[str, Any]),
+        ("http", Iterator[bytes]),
         ("table", str),
         ("table", int),
     ],
@@ -297,6 +339,9 @@ def test_an_output_takes_what_it_can_carry(type_: str, annotation: Any) -> None:
         ("blob", int),
         ("blob", func.QueueMessage),
         ("http", int),
+        ("http", bytes),
+        ("http", func.HttpRequest),
+        ("http", list[func.HttpResponse]),
         ("http", func.QueueMessage),
         ("http", tuple[str, int]),
         ("http", set),
@@ -324,8 +369,6 @@ def test_a_return_annotation_counts_only_with_a_binding_for_it() -> None:
     "annotation",
     [
         str | None,
-        Optional[func.HttpResponse],  # noqa: UP045
-        str | func.HttpResponse,
         dict[str, Any],
         list[int],
         Order,
@@ -391,6 +434,120 @@ def test_wrapped_partial_and_callable_entry_points_are_seen_through() -> None:
     assert check(Callable_()).trigger.annotation is bytes
     partial = functools.partial(main, times=2)
     assert "'times'" in refusal(partial)
+
+
+def test_a_decorator_that_hides_the_parameters_is_told() -> None:
+    def inner(msg: bytes) -> None: ...
+
+    def wrapper(*args: Any, **kwargs: Any) -> None:
+        inner(*args, **kwargs)
+
+    assert "put @functools.wraps(function) on it" in refusal(wrapper)
+
+
+def test_methods_are_entry_points_too() -> None:
+    class Handler:
+        def bound(self, msg: bytes) -> None: ...
+
+        @staticmethod
+        def static(msg: bytes) -> None: ...
+
+        @classmethod
+        def of_class(cls, msg: bytes) -> None: ...
+
+    for call in (Handler().bound, Handler.static, vars(Handler)["static"], Handler.of_class):
+        assert check(call).trigger.annotation is bytes
+
+
+async def test_an_async_function_behind_an_object_counts_as_plain_as_in_azure() -> None:
+    class Callable_:
+        async def __call__(self, msg: bytes) -> None: ...
+
+    async def main(msg: bytes) -> None: ...
+
+    @functools.wraps(main)
+    def wrapper(msg: bytes) -> Any: ...
+
+    assert not check(Callable_()).asynchronous
+    assert not check(wrapper).asynchronous
+    assert check(functools.partial(main)).asynchronous
+
+
+def test_a_blob_outside_of_the_embedded_store_is_for_clients_only() -> None:
+    def main(msg, row): ...  # type: ignore[no-untyped-def]
+
+    row = {"type": "blob", "name": "row", "direction": "in", "storage": "azure"}
+    for annotation in (func.InputStream, bytes, dict):
+        main.__annotations__ = {"row": annotation}
+        assert "annotate it as BlobClient" in refusal(main, row)
+
+
+@pytest.mark.parametrize(
+    ("on", "annotation"),
+    [
+        ("warmupTrigger", func.warmup.WarmUpContext),
+        ("serviceBusTrigger", func.ServiceBusMessage),
+        ("serviceBusTrigger", typing.List[func.ServiceBusMessage]),  # noqa: UP006
+        ("eventHubTrigger", list[func.EventHubEvent]),
+        ("eventGridTrigger", func.EventGridEvent),
+        ("cosmosDBTrigger", func.DocumentList),
+        ("kafkaTrigger", func.KafkaEvent),
+        ("sqlTrigger", str),
+        ("activityTrigger", int),
+        ("activityTrigger", set),
+        ("orchestrationTrigger", func.OrchestrationContext),
+        ("mcpToolTrigger", func.MCPToolContext),
+        ("durableClient", str),
+        ("eventHubTrigger", dict),
+        ("sqlTrigger", list),
+        ("unheardTrigger", bytes),
+    ],
+)
+def test_types_that_are_not_served_take_what_their_converter_takes_and_plain_types(
+    on: str, annotation: Any
+) -> None:
+    assert check(annotated(annotation), on=on)
+
+
+@pytest.mark.parametrize(
+    ("on", "annotation"),
+    [
+        ("serviceBusTrigger", func.EventHubEvent),
+        ("serviceBusTrigger", Optional[func.ServiceBusMessage]),  # noqa: UP045
+        ("eventGridTrigger", typing.List[func.EventGridEvent]),  # noqa: UP006
+        ("cosmosDBTrigger", func.Document),
+        ("activityTrigger", 5),
+        ("orchestrationTrigger", set),
+        ("unheardTrigger", func.QueueMessage),
+        ("durableClient", func.HttpRequest),
+    ],
+)
+def test_types_that_are_not_served_refuse_what_their_converter_refuses(on: str, annotation: Any) -> None:
+    refusal(annotated(annotation), on=on)
+
+
+@pytest.mark.parametrize(
+    ("type_", "annotation", "fits"),
+    [
+        ("eventHub", typing.List[str], True),  # noqa: UP006
+        ("eventGrid", typing.List[func.EventGridOutputEvent], True),  # noqa: UP006
+        ("eventGrid", list[func.EventGridOutputEvent], True),
+        ("cosmosDB", func.DocumentList, True),
+        ("cosmosDB", func.HttpResponse, False),
+        ("sendGrid", str, True),
+        ("sendGrid", bytearray, True),
+        ("sendGrid", func.QueueMessage, False),
+        ("sendGrid", type(None), False),
+    ],
+)
+def test_outputs_that_are_not_served_are_checked_by_their_converter(
+    type_: str, annotation: Any, fits: bool
+) -> None:
+    call = returning(annotation)
+    if fits:
+        assert check(call, out(type_))
+    else:
+        refusal(call, out(type_))
 
 
 def test_postponed_annotations_are_resolved() -> None:

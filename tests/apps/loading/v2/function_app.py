@@ -5,7 +5,9 @@ import os
 import sys
 
 import azure.functions as func
+import errors
 import helpers.words
+import logs
 import blinker
 import pytest
 import shared_root
@@ -96,3 +98,8 @@ def logged(function):
 @logged
 def wrapped(req: func.HttpRequest) -> str:
     return "its own"
+
+
+@app.route(route="own_names")
+def own_names(req: func.HttpRequest) -> str:
+    return f"{errors.VALUE}, {logs.VALUE}"

@@ -1,0 +1,6 @@
+import os
+
+
+def main(req):
+    os.chdir('/')
+    return os.getcwd()

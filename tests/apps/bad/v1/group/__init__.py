@@ -1,0 +1,2 @@
+def main(req):
+    raise ExceptionGroup('several', [ValueError('a'), TypeError('b')])

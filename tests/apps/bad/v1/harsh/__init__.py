@@ -1,0 +1,6 @@
+class Harsh(BaseException):
+    pass
+
+
+def main(req):
+    raise Harsh('beyond Exception')

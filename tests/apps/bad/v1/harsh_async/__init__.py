@@ -1,0 +1,6 @@
+class Harsh(BaseException):
+    pass
+
+
+async def main(req):
+    raise Harsh('beyond Exception')

@@ -1,0 +1,2 @@
+def main(req):
+    return 'h' * 20_000_000

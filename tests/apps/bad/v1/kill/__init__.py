@@ -1,0 +1,6 @@
+import os
+import signal
+
+
+def main(req):
+    os.kill(os.getpid(), signal.SIGKILL)

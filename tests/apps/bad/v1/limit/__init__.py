@@ -1,0 +1,6 @@
+import sys
+
+
+def main(req):
+    sys.setrecursionlimit(120)
+    return 'low'

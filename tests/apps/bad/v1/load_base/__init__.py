@@ -1,0 +1,9 @@
+class Harsh(BaseException):
+    pass
+
+
+raise Harsh('beyond Exception')
+
+
+def main(req):
+    return 'loaded'

@@ -1,0 +1,5 @@
+raise KeyboardInterrupt
+
+
+def main(req):
+    return 'loaded'

@@ -1,0 +1,5 @@
+import no_such_package.part
+
+
+def main(req):
+    return 'loaded'

@@ -1,0 +1,5 @@
+from . import no_such_module
+
+
+def main(req):
+    return 'loaded'

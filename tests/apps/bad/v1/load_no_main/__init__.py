@@ -1,0 +1,2 @@
+def mian(req):
+    return 'loaded'

@@ -1,0 +1,5 @@
+raise ValueError('not like this')
+
+
+def main(req):
+    return 'loaded'

@@ -1,0 +1,9 @@
+def down():
+    return down()
+
+
+down()
+
+
+def main(req):
+    return 'loaded'

@@ -1,0 +1,7 @@
+import sys
+
+
+def main(req):
+    sys.path.clear()
+    sys.argv.clear()
+    return 'cleared'

@@ -1,0 +1,6 @@
+def down():
+    return down()
+
+
+def main(req):
+    return down()

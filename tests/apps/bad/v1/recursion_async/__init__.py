@@ -1,0 +1,6 @@
+def down():
+    return down()
+
+
+async def main(req):
+    return down()

@@ -1,0 +1,2 @@
+async def main(req):
+    raise StopIteration('over')

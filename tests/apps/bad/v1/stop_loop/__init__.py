@@ -1,0 +1,6 @@
+import asyncio
+
+
+async def main(req):
+    asyncio.get_running_loop().stop()
+    await asyncio.sleep(3600)

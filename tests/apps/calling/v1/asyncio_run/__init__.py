@@ -1,0 +1,5 @@
+import asyncio
+
+
+def main(req):
+    return asyncio.run(asyncio.sleep(0, "ran"))

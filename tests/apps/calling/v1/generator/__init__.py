@@ -1,0 +1,3 @@
+def main(req):
+    yield "one "
+    yield "two"

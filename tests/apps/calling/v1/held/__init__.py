@@ -1,0 +1,5 @@
+import state
+
+
+async def main(req):
+    return f"{len(state.running)}"

@@ -1,0 +1,7 @@
+import state
+
+
+async def main(req):
+    held = len(state.running)
+    state.gate.set()
+    return f"{held}"

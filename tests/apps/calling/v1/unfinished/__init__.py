@@ -1,0 +1,3 @@
+def main(req):
+    print("without an end", end="")
+    return "done"

@@ -1,0 +1,5 @@
+import threading
+
+#: How many calls of `hold` run now, and what lets them go on.
+running = []
+gate = threading.Event()

@@ -1,0 +1,9 @@
+import azure.functions as func
+
+
+def main(req: func.HttpRequest) -> func.HttpResponse:
+    """Answer with a Set-Cookie header for each line of the body."""
+    response = func.HttpResponse("set")
+    for line in req.get_body().decode().splitlines():
+        response.headers.add("Set-Cookie", line)
+    return response

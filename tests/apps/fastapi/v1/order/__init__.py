@@ -1,0 +1,1 @@
+from handlers import order as main

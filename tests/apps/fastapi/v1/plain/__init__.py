@@ -1,0 +1,1 @@
+from handlers import plain as main

@@ -1,0 +1,1 @@
+from handlers import stubborn as main

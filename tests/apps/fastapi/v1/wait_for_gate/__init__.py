@@ -1,0 +1,1 @@
+from handlers import wait_for_gate as main

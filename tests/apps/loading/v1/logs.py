@@ -1,0 +1,1 @@
+VALUE = "logs of the app"

@@ -1,0 +1,6 @@
+import errors
+import logs
+
+
+def main(req):
+    return f"{errors.VALUE}, {logs.VALUE}"

@@ -1,0 +1,1 @@
+VALUE = "errors of the app"

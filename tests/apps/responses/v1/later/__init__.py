@@ -1,0 +1,7 @@
+import azure.functions as func
+
+READY = func.HttpResponse("ready", headers={"Set-Cookie": "a=1"})
+
+
+async def main(req: func.HttpRequest) -> func.HttpResponse:
+    return READY

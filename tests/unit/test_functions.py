@@ -1,0 +1,157 @@
+"""Functions in service: which listeners run while a host drains, and which are made anew."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, ClassVar, cast
+
+import msgspec
+import pytest
+from fakes import make_function, memory_resources
+
+from funchost.host import functions as module
+from funchost.host.executor import Executor
+from funchost.host.functions import Functions
+from funchost.triggers.base import Deliver, Trigger
+from funchost.triggers.descriptor import FunctionDescriptor
+
+
+class NoFields(msgspec.Struct):
+    """A trigger with nothing to say."""
+
+
+class FakeListener:
+    """Ends once what it has in flight is released."""
+
+    def __init__(self) -> None:
+        self.state = "new"
+        self.released = asyncio.Event()
+
+    async def start(self) -> None:
+        self.state = "listening"
+
+    async def stop(self) -> None:
+        self.state = "stopping"
+        await self.released.wait()
+        self.state = "stopped"
+
+
+class FakeTrigger(Trigger):
+    type = "fake"
+    Fields = NoFields
+    made: ClassVar[dict[str, list[FakeListener]]] = {}
+
+    def listener(self, deliver: Deliver) -> FakeListener:
+        listener = FakeListener()
+        self.made.setdefault(self.function.name, []).append(listener)
+        return listener
+
+
+class FakeExecutor:
+    def deliver(self, function: FunctionDescriptor) -> Deliver:
+        return cast(Any, None)
+
+
+class Bench:
+    """Three functions in service: one of HTTP and two others."""
+
+    def __init__(self) -> None:
+        self.functions = Functions(cast(Executor, FakeExecutor()), memory_resources())
+        self.found = [
+            make_function("httpTrigger", name="Ask"),
+            make_function(name="Work"),
+            make_function(name="Tick"),
+        ]
+        self.arrange()
+
+    def arrange(self) -> None:
+        self.functions.arrange(self.found, [], {}, still_served=lambda name: True)
+
+    @property
+    def states(self) -> dict[str, list[str]]:
+        return {name: [one.state for one in made] for name, made in FakeTrigger.made.items()}
+
+    async def settle_down(self) -> None:
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+
+@pytest.fixture
+async def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
+    monkeypatch.setattr(module, "trigger_class", lambda kind: FakeTrigger)
+    monkeypatch.setattr(FakeTrigger, "made", {})
+    return Bench()
+
+
+async def test_a_pause_stops_all_listeners_but_those_of_http(bench: Bench) -> None:
+    await bench.functions.listen()
+    bench.functions.pause()
+    await bench.settle_down()
+
+    assert bench.states == {"Ask": ["listening"], "Work": ["stopping"], "Tick": ["stopping"]}
+    assert [one.state for one in bench.functions.status()] == ["listening", "not listening", "not listening"]
+
+
+async def test_listeners_start_again_though_older_ones_still_have_something_in_flight(bench: Bench) -> None:
+    await bench.functions.listen()
+    bench.functions.pause()
+    await bench.functions.resume()
+    await bench.settle_down()
+
+    again = ["stopping", "listening"]
+    assert bench.states == {"Ask": ["listening"], "Work": again, "Tick": again}
+
+
+async def test_what_changes_during_a_pause_listens_after_it(bench: Bench) -> None:
+    await bench.functions.listen()
+    bench.functions.pause()
+    bench.found = [*bench.found[:2], make_function(name="New")]
+    bench.arrange()
+    await bench.functions.listen()
+    assert "New" not in bench.states
+    await bench.functions.resume()
+    await bench.settle_down()
+
+    assert bench.states["New"] == ["listening"]
+    assert bench.states["Work"] == ["stopping", "listening"]
+    assert bench.states["Tick"] == ["stopping"]
+
+
+async def test_a_stop_waits_for_what_a_pause_left_in_flight(bench: Bench) -> None:
+    await bench.functions.listen()
+    bench.functions.pause()
+    stopping = asyncio.create_task(bench.functions.stop())
+    for name in ("Ask", "Work"):
+        FakeTrigger.made[name][0].released.set()
+    await bench.settle_down()
+    assert not stopping.done()
+
+    FakeTrigger.made["Tick"][0].released.set()
+    await stopping
+    assert bench.states == {"Ask": ["stopped"], "Work": ["stopped"], "Tick": ["stopped"]}
+
+
+async def test_an_arrangement_leaves_what_is_the_same_unless_it_is_to_be_made_anew(bench: Bench) -> None:
+    await bench.functions.listen()
+    bench.arrange()
+    await bench.functions.listen()
+    assert bench.states == dict.fromkeys(("Ask", "Work", "Tick"), ["listening"])
+
+    bench.functions.renew()
+    bench.arrange()
+    await bench.functions.listen()
+    await bench.settle_down()
+    assert bench.states == dict.fromkeys(("Ask", "Work", "Tick"), ["stopping", "listening"])
+    bench.arrange()
+    await bench.functions.listen()
+    assert [len(made) for made in bench.states.values()] == [2, 2, 2]
+
+
+async def test_what_goes_on_with_its_last_good_version_listens_again_after_a_pause(bench: Bench) -> None:
+    await bench.functions.listen()
+    bench.functions.keep("The script does not load.")
+    bench.functions.pause()
+    await bench.functions.resume()
+    await bench.settle_down()
+
+    assert bench.states["Work"] == ["stopping", "listening"]
