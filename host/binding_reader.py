@@ -82,12 +82,13 @@ class BindingReader:
         return binding if len(self._errors()) == before else None
 
     def tell_unserved(self, read: Sequence[Binding | None]) -> tuple[str, ...]:
-        """The types among the bindings of a function that are not served here, each once; told as one warning."""
+        """The types among the bindings of a function that are not served here, each once and the trigger's first;
+        told as one warning."""
         places: dict[str, int] = {}
         for index, each in enumerate(read):
             if each and each.type in NOT_SERVED and not self._serves(each.type):
                 places.setdefault(each.type, index)
-        types = tuple(places)
+        types = tuple(sorted(places, key=lambda kind: not kind.endswith("Trigger")))
         if types:
             answers = any(each and each.type == "httpTrigger" for each in read)
             self._report.warning(

@@ -14,7 +14,7 @@ from ..bindings.errors import ConfigurationError
 from ..triggers.registry import TRIGGER_TYPES
 from .discovery import Finder
 from .runtime import STORE_FOLDER
-from .settings import Settings, whole_number
+from .settings import Settings, is_on, whole_number
 from .worker_settings import WorkerSettings, default_python, own_packages
 
 #: The port of Azure's own tools.
@@ -135,7 +135,7 @@ class Configuration:
             fallback=own_packages(python),
             environment=app.environment(),
             threads=whole_number(app.get("PYTHON_THREADPOOL_THREAD_COUNT"), 1, 1024),
-            debug=app.get("PYTHON_ENABLE_DEBUG_LOGGING") == "1",
+            debug=is_on(app.get("PYTHON_ENABLE_DEBUG_LOGGING")),
             fresh_code=self.watches_code,
         )
 

@@ -148,7 +148,17 @@ def _dataclass_fields(kind: type[Any]) -> dict[str, bool]:
 
 
 def _typed_dict_fields(kind: Any) -> dict[str, bool]:
-    return {name: name in kind.__required_keys__ for name in kind.__annotations__}
+    """As of a dataclass. The class itself misjudges marks in annotations that are texts."""
+    marks = {typing.Required: True, typing.NotRequired: False}
+    hints = _hints(kind, include_extras=True)
+    return {name: marks.get(get_origin(hints[name]), name in kind.__required_keys__) for name in hints}
+
+
+def _hints(kind: type, *, include_extras: bool = False) -> dict[str, Any]:
+    try:
+        return get_type_hints(kind, include_extras=include_extras)
+    except Exception as error:
+        raise LoadError(f"The annotations of {kind.__name__} cannot be read: {describe(error)}.") from None
 
 
 def _record(kind: type, names: Mapping[str, bool], known: dict[type, Read]) -> Read:
@@ -178,10 +188,7 @@ def _record(kind: type, names: Mapping[str, bool], known: dict[type, Read]) -> R
 
     # Known before its fields are looked at: they may hold the class itself.
     known[kind] = read
-    try:
-        hints = get_type_hints(kind)
-    except Exception as error:
-        raise LoadError(f"The annotations of {kind.__name__} cannot be read: {describe(error)}.") from None
+    hints = _hints(kind)
     fields.update({name: _reader(hints[name], known) for name in names})
     return read
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from funchost.bindings.memory_blobs import MemoryBlobs
 from funchost.bindings.memory_queues import MemoryQueues
 from funchost.bindings.queue import OutgoingMessage
 from funchost.host.binder import Binder, Outputs, message_bodies
+from funchost.triggers.base import Unsent
 from funchost.triggers.descriptor import Binding
 
 PROPERTIES = {"traceparent": "t"}
@@ -166,3 +168,20 @@ async def test_an_input_path_that_cannot_be_made_fails_the_run() -> None:
 
 def test_a_function_without_inputs_says_so() -> None:
     assert not _binder(_queue()).has_inputs
+
+
+# -- outputs whose service is not spoken here
+
+
+def test_what_goes_nowhere_is_handed_back() -> None:
+    document = Binding(type="cosmosDB", name="doc", direction="out")
+    function = replace(make_function(bindings=(document, _queue())), unserved=("cosmosDB",))
+    values = [("doc", "json", b"[1]"), ("bills", "text", b"pay"), ("doc", "bytes", b"\xff")]
+
+    outputs = Binder(function, memory_resources()).outputs(values, {}, PROPERTIES)
+
+    assert outputs.unsent == [
+        Unsent("doc", "cosmosDB", "json", b"[1]"),
+        Unsent("doc", "cosmosDB", "bytes", b"\xff"),
+    ]
+    assert [message.body for _, message in outputs.messages] == [b"pay"]

@@ -293,6 +293,16 @@ def test_all_types_that_are_not_served_are_told_at_once_and_in_order(
     assert problem.key == "bindings[1].type"
 
 
+def test_a_trigger_that_is_not_served_is_told_before_the_rest(
+    tmp_path: Path, make_function: MakeFunction
+) -> None:
+    # As decorators give them: the lowest comes first.
+    make_function("a", {"type": "sql", "name": "rows"}, {"type": "cosmosDBTrigger", "name": "docs"})
+    found = find(tmp_path)
+    assert found.functions[0].unserved == ("cosmosDBTrigger", "sql")
+    assert found.problems[0].key == "bindings[1].type"
+
+
 @pytest.mark.parametrize(
     ("entry", "key"),
     [

@@ -135,13 +135,13 @@ async def test_an_arrangement_leaves_what_is_the_same_unless_it_is_to_be_made_an
     await bench.functions.listen()
     bench.arrange()
     await bench.functions.listen()
-    assert bench.states == dict.fromkeys(("Ask", "Work", "Tick"), ["listening"])
+    assert bench.states == {key: ["listening"] for key in ("Ask", "Work", "Tick")}
 
     bench.functions.renew()
     bench.arrange()
     await bench.functions.listen()
     await bench.settle_down()
-    assert bench.states == dict.fromkeys(("Ask", "Work", "Tick"), ["stopping", "listening"])
+    assert bench.states == {key: ["stopping", "listening"] for key in ("Ask", "Work", "Tick")}
     bench.arrange()
     await bench.functions.listen()
     assert [len(made) for made in bench.states.values()] == [2, 2, 2]

@@ -17,6 +17,9 @@ from funchost.host.worker.values_output import Result
 
 HEADER = {"invocation": "i-1"}
 
+# It wants to be told a type by hosts, and warns the first of them.
+pytestmark = pytest.mark.filterwarnings("ignore:azure.functions df_:DeprecationWarning")
+
 
 def loaded(call: Callable[..., Any], on: str, *bindings: dict[str, str], **trigger: str) -> LoadedFunction:
     function = {
