@@ -74,9 +74,10 @@ class Host(RunningHost):
         """One request on a connection of its own; `path` and headers go out as they are given."""
         connection = self.connect()
         try:
-            connection.putrequest(method, path)
             content = body.encode() if isinstance(body, str) else body
             pairs = list(headers.items() if isinstance(headers, Mapping) else headers)
+            own_host = any(name.lower() == "host" for name, _ in pairs)
+            connection.putrequest(method, path, skip_host=own_host)
             for name, value in pairs:
                 connection.putheader(name, value)
             if content or method in ("POST", "PUT", "PATCH"):

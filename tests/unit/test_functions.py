@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, ClassVar, cast
+from typing import ClassVar, cast
 
 import msgspec
 import pytest
@@ -49,7 +49,7 @@ class FakeTrigger(Trigger):
 
 class FakeExecutor:
     def deliver(self, function: FunctionDescriptor) -> Deliver:
-        return cast(Any, None)
+        return cast(Deliver, None)
 
 
 class Bench:
