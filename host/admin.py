@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 from aiohttp.web import BaseRequest, Response, StreamResponse
 
 from ..bindings.errors import FunchostError
-from ..triggers.routes import split_path
 from .admin_call import ANY, AdminCall, Answer, Handlers
 from .admin_functions import FunctionsApi
 from .admin_host import HostApi
@@ -37,7 +36,9 @@ class Admin:
 
     async def handle(self, request: BaseRequest) -> StreamResponse:
         """One request; never raises for what it holds."""
-        prefix, *parts = split_path(request.raw_path.partition("?")[0])
+        # Dots are not resolved: who keeps /admin from callers by its name shall not be got around.
+        path = request.raw_path.partition("?")[0].removeprefix("/").removesuffix("/")
+        prefix, *parts = [unquote(part) for part in path.split("/")]
         route = self._route(parts) if prefix.lower() == "admin" else None
         if route != _PING and (refusal := self._refusal(request)):
             return _response(*refusal)

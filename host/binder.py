@@ -19,6 +19,7 @@ from ..bindings.table import OutgoingEntity
 from ..bindings.time_span import parse_time_span
 from ..triggers.base import Resources, Unsent
 from ..triggers.descriptor import Binding, FunctionDescriptor
+from .connection import HOST_STORAGE
 from .table_bindings import TableInput, TableOutput
 
 #: Name, kind and content of a value on its way to or from a worker.
@@ -44,7 +45,8 @@ class Binder:
         self._inputs: list[Callable[[Mapping[str, Any]], Awaitable[Value]]] = []
         for binding in function.inputs:
             if binding.type == "blob":
-                self._inputs.append(self._blob_input(binding, resources))
+                load = self._blob_input if binding.storage == "embedded" else self._blob_place
+                self._inputs.append(load(binding, resources))
             elif binding.type == "table":
                 tables = resources.tables(binding.fields.get("connection") or "")
                 self._inputs.append(TableInput(binding, tables, function.name, resources.clock).load)
@@ -108,6 +110,21 @@ class Binder:
             path = template.render(metadata, function=self._function, clock=self._clock)
             found = await store.get(*blob_path(path))
             return (binding.name, "none", b"") if found is None else (binding.name, "bytes", found[1])
+
+        return load
+
+    def _blob_place(
+        self, binding: Binding, resources: Resources
+    ) -> Callable[[Mapping[str, Any]], Awaitable[Value]]:
+        """Where a blob is that its function fetches itself, with a client of the storage SDK."""
+        _, template = _blob(binding, resources)
+        connection = binding.fields.get("connection") or HOST_STORAGE
+
+        async def load(metadata: Mapping[str, Any]) -> Value:
+            path = template.render(metadata, function=self._function, clock=self._clock)
+            container, name = blob_path(path)
+            place = {"Connection": connection, "ContainerName": container, "BlobName": name}
+            return binding.name, "json", msgspec.json.encode(place)
 
         return load
 

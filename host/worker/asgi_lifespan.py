@@ -10,6 +10,11 @@ from .asgi import VERSIONS, App, Message
 
 log = logging.getLogger("funchost")
 
+_NO_ANSWER = (
+    "the app ended without an answer to lifespan.startup. An app without a lifespan has to answer it too, with "
+    "lifespan.startup.complete."
+)
+
 
 class LifespanFailed(Exception):
     """The app did not start, so it takes no request."""
@@ -61,9 +66,3 @@ class Lifespan:
             answer.set_exception(failure)
         elif error is not None and answer.exception() is None:
             log.error("The lifespan of the ASGI app ended with an error.", exc_info=error)
-
-
-_NO_ANSWER = (
-    "the app ended without an answer to lifespan.startup. An app without a lifespan has to answer it too, with "
-    "lifespan.startup.complete."
-)

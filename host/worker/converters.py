@@ -52,6 +52,11 @@ def is_union(annotation: Any) -> bool:
     return get_origin(annotation) in (Union, UnionType)
 
 
+def is_type(annotation: Any) -> bool:
+    """Whether the annotation is a class, or one with arguments; a union is none."""
+    return isinstance(get_origin(annotation) or annotation, type) and not is_union(annotation)
+
+
 def converter_of(binding_type: str) -> Any:
     """The converter for a type that is not made here; None where there is none, or no package."""
     if binding_type in _MADE_HERE or binding_type in _GENERIC:
@@ -71,7 +76,7 @@ def has_implicit_output(binding_type: str) -> bool:
 
 def accepts_input(binding_type: str, annotation: Any) -> bool:
     """Whether the converter of that trigger or input makes values of the annotated type."""
-    if is_union(annotation) or not _is_type(annotation):
+    if not is_type(annotation):
         return False
     converter = _registered(_SAME_AS.get(binding_type, binding_type)) if holds_azure(annotation) else None
     converter = converter or converter_of(binding_type)
@@ -80,7 +85,7 @@ def accepts_input(binding_type: str, annotation: Any) -> bool:
 
 def accepts_output(binding_type: str, annotation: Any) -> bool:
     """Whether an output of that type takes values of the type, a class of azure.functions or a list of such."""
-    if is_union(annotation) or not _is_type(annotation):
+    if not is_type(annotation):
         return False
     check = getattr(_registered(binding_type), "check_output_type_annotation", None)
     if _says_yes(check, _as_typing(annotation)):
@@ -94,10 +99,6 @@ def _registered(binding_type: str) -> Any:
     from azure.functions import get_binding_registry
 
     return get_binding_registry().get(binding_type)  # type: ignore[no-untyped-call]
-
-
-def _is_type(annotation: Any) -> bool:
-    return isinstance(get_origin(annotation) or annotation, type)
 
 
 def _is_iterable(annotation: Any) -> bool:

@@ -104,7 +104,7 @@ class ExtensionFunction:
             outputs.extend(invocation.function.results(arguments, None).outputs)
             return returned
 
-        result = await Exchange(self._app, {**_scope(data), _CALL: call}, body).respond()
+        result = await Exchange(self._app, {**request_scope(data), _CALL: call}, body).respond()
         return result._replace(outputs=outputs)
 
 
@@ -122,7 +122,8 @@ def _web_app() -> App:
     return web_app.get_app()  # type: ignore[no-any-return]
 
 
-def _scope(data: Mapping[str, Any]) -> dict[str, Any]:
+def request_scope(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The ASGI scope of a request, from the `data` of its `invoke` frame."""
     scheme, _, rest = data["url"].partition("://")
     address, slash, target = rest.partition("/")
     path, _, query = (slash + target).partition("?")

@@ -252,10 +252,12 @@ def _allowed(kind: str) -> str:
 
 
 def _check_union(annotation: Any, where: str) -> None:
-    if is_union(annotation) and holds_azure(annotation):
+    classes = holds_azure(annotation) or any(map(values_sdk.is_sdk_type, get_args(annotation)))
+    if is_union(annotation) and classes:
         raise LoadError(
-            f"{where} cannot be {_shown(annotation)}: in Azure a class of azure.functions stands alone, without "
-            "Optional, Union or |. Annotate it as that class; its value may be None all the same."
+            f"{where} cannot be {_shown(annotation)}: in Azure a class of azure.functions or of an extension "
+            "stands alone, without Optional, Union or |. Annotate it as that class; its value may be None all "
+            "the same."
         )
 
 

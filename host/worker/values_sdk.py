@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .converters import is_type
 from .errors import BindError, LoadError, describe
 from .values_azure import Build
 
@@ -31,12 +32,14 @@ class _ModelBindingData:
 def is_sdk_type(annotation: Any) -> bool:
     """Whether the annotation is a client that an extension makes; false while no extension is imported."""
     registry = _registry()
-    return bool(registry and registry.check_supported_type(annotation))
+    return bool(registry and is_type(annotation) and registry.check_supported_type(annotation))
 
 
-def check(binding_type: str, storage: str, annotation: type, where: str) -> None:
+def check(binding_type: str, storage: str, annotation: Any, where: str) -> None:
     """See that such a client can be made. Raises `LoadError`."""
     converter = _registry().get(binding_type)
+    if not isinstance(annotation, type):
+        raise LoadError(f"{where} cannot be {annotation}: a parameter is one client.")
     if not (converter and converter.check_input_type_annotation(annotation)):
         raise LoadError(f"{where} cannot be {annotation.__name__}: that is for blobs only.")
     if storage != "azure":

@@ -94,6 +94,10 @@ def test_log_entries_of_others_stand_in_the_hosts_log(host: Host) -> None:
     assert host.request("POST", "/admin/host/log", "[1]", JSON).status == 400
 
 
+def test_a_path_may_be_escaped_in_any_case_and_end_with_a_slash(host: Host) -> None:
+    assert host.get("/%61dmin/Host/STATUS/").status == 200
+
+
 def test_the_warm_up_is_fine_without_a_function_for_it(host: Host) -> None:
     for method in ("GET", "POST"):
         assert host.request(method, "/admin/warmup").status == 200
@@ -309,6 +313,8 @@ def test_a_key_needs_a_value(host: Host, body: str) -> None:
         "/admin/vfs/work/__init__.py",
         "/runtime/host/status",
         "/runtime/webhooks/blobs",
+        "/api/../admin/host/status",
+        "/admin/functions/../host/status",
         "/admin/functions/%ff%fe",
         "/admin/functions/..%2f..%2fetc",
         "/admin/functions/%00?code=%ff%zz",

@@ -117,10 +117,6 @@ def test_a_response_is_the_answer(
     assert (answer.status, answer.header("Content-Type"), answer.body) == (status, content_type, body)
 
 
-def test_a_head_request_gets_the_head_alone(host: Host) -> None:
-    assert host.request("HEAD", "/api/hello").status == 404
-
-
 def test_an_http_exception_is_the_answer(host: Host) -> None:
     answer = host.get("/api/fails/http")
 

@@ -174,3 +174,7 @@ def test_whatever_can_be_called_is_an_entry_point(v1: Host, function: str, answe
 
 def test_modules_may_be_called_as_those_of_the_worker(host: Host) -> None:
     assert host.get("/api/own_names").text == "errors of the app, logs of the app"
+
+
+def test_bindings_may_be_named_in_snake_case(host: Host) -> None:
+    assert host.get("/api/snake_case?say=so").text == "so"

@@ -284,6 +284,19 @@ def test_code_that_changes_while_offline_is_read_when_the_app_comes_back(tmp_pat
         assert "error:" not in host.log
 
 
+# -- the warm-up
+
+
+def test_the_warm_up_function_runs_once_in_the_life_of_a_host(tmp_path: Path) -> None:
+    app = App(tmp_path)
+    code = "from ledger import note\n\ndef main(context) -> None:\n    note('warm')\n"
+    app.add("WARMUP", code, {"type": "warmupTrigger", "name": "context"})
+    with served(app) as host:
+        for method in ("GET", "POST", "GET"):
+            assert call(host, method, "warmup") == (200, None)
+        assert app.ledger() == ["warm"]
+
+
 # -- who may ask
 
 

@@ -149,6 +149,28 @@ async def test_what_an_app_does_after_its_response_keeps_its_worker(app: App) ->
     assert worker.in_flight == 0
 
 
+async def test_an_app_whose_caller_has_gone_ends_in_good_order_however_often_it_is_told(app: App) -> None:
+    code = """
+        async def serve(scope, receive, send):
+            await send({'type': 'http.response.start', 'status': 200, 'headers': []})
+            await send({'type': 'http.response.body', 'body': b'first', 'more_body': True})
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            await asyncio.sleep(0.05)
+            print("in good order")
+    """
+    worker = await app.worker(asgi(app, code))
+    cancels: list[Callable[[], None]] = []
+
+    result = await run(worker, "web", on_cancel=cancels.append, **REQUEST)
+    cancels[0]()
+    cancels[0]()
+
+    await app.heard("in good order")
+    with pytest.raises(ConnectionError):
+        await within(collect(result))
+
+
 async def test_an_app_that_exits_fails_its_request_alone(app: App) -> None:
     code = """
         async def serve(scope, receive, send):

@@ -128,7 +128,7 @@ def test_functions_stand_in_the_root_and_in_its_functions_folder(
 def test_a_bad_function_is_left_out_with_all_its_reasons_and_the_others_run(
     tmp_path: Path, make_function: MakeFunction
 ) -> None:
-    make_function("bad", {"type": "queueTriger", "name": "a_b"}, timeout="x", retry={}, script="")
+    make_function("bad", {"type": "queueTriger", "name": "a-b"}, timeout="x", retry={}, script="")
     make_function("good", MANUAL)
     found = find(tmp_path)
     assert [each.name for each in found.functions] == ["good"]
@@ -163,7 +163,10 @@ def test_json_of_another_shape_is_told(tmp_path: Path, make_function: MakeFuncti
         ([MANUAL, {**QUEUE, "name": "y"}], "bindings[1].type", "2 triggers"),
         ([MANUAL, {"type": "http", "name": "X", "direction": "out"}], "bindings[1].name", "Two bindings"),
         ([{"type": "manualTrigger"}], "bindings[0].name", "missing"),
-        ([{"type": "manualTrigger", "name": "a_b"}], "bindings[0].name", "not a binding name"),
+        ([{"type": "manualTrigger", "name": "a-b"}], "bindings[0].name", "not a binding name"),
+        ([{"type": "manualTrigger", "name": "a__b"}], "bindings[0].name", "not a binding name"),
+        ([{"type": "manualTrigger", "name": "1a"}], "bindings[0].name", "not a binding name"),
+        ([{"type": "manualTrigger", "name": "a" * 129}], "bindings[0].name", "not a binding name"),
         ([{"type": "manualTrigger", "name": "$return"}], "bindings[0].name", "always an output"),
         ([{"type": "manualTrigger", "name": "x", "direction": "up"}], "bindings[0].direction", "not one of"),
         (
@@ -236,6 +239,14 @@ def test_a_rule_that_is_broken_takes_the_function_out(
     assert problem.line is not None
 
 
+@pytest.mark.parametrize("name", ["my_timer", "_private", "_", "a" * 128])
+def test_a_binding_is_named_as_python_names_parameters(
+    tmp_path: Path, make_function: MakeFunction, name: str
+) -> None:
+    make_function("good", {"type": "manualTrigger", "name": name})
+    assert find(tmp_path).functions[0].trigger.name == name
+
+
 def test_a_type_of_azure_is_told_apart_from_a_misspelt_one(
     tmp_path: Path, make_function: MakeFunction
 ) -> None:
@@ -306,7 +317,7 @@ def test_a_trigger_that_is_not_served_is_told_before_the_rest(
 @pytest.mark.parametrize(
     ("entry", "key"),
     [
-        ({"type": "sql", "name": "a_b"}, "bindings[1].name"),
+        ({"type": "sql", "name": "a-b"}, "bindings[1].name"),
         ({"type": "sql"}, "bindings[1].name"),
         ({"type": "sql", "name": "a", "direction": "inout"}, "bindings[1].direction"),
         ({"type": "kafkaTrigger", "name": "a", "direction": "out"}, "bindings[1].direction"),
@@ -717,3 +728,14 @@ def test_a_fingerprint_changes_with_what_a_listener_is_made_of(
         json.dumps({"bindings": [{**QUEUE, "queueName": "one", "batchSize": 1}]})
     )
     assert fingerprint() != first
+
+
+def test_a_blob_input_elsewhere_is_its_functions_own_matter(
+    tmp_path: Path, make_function: MakeFunction
+) -> None:
+    blob = {"type": "blob", "direction": "in", "name": "file", "path": "photos/a", "connection": "Photos"}
+    make_function("read", MANUAL, blob)
+    make_function("write", MANUAL, {**blob, "direction": "out"})
+    found = find(tmp_path, {"Photos": "AccountName=ada;AccountKey=a2V5;BlobEndpoint=http://127.0.0.1/ada"})
+    assert [(one.name, one.bindings[0].storage) for one in found.functions] == [("read", "azure")]
+    assert [problem.function for problem in found.problems] == ["write"]

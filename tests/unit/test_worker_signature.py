@@ -247,7 +247,7 @@ def test_a_class_of_the_package_stands_alone_everywhere(annotation: Any) -> None
         refusal(main, out("queue", "res")),
         refusal(returning(annotation), out("queue")),
     ):
-        assert "in Azure a class of azure.functions stands alone" in message
+        assert "in Azure a class of azure.functions or of an extension stands alone" in message
 
 
 def test_a_refused_type_is_told_with_what_is_possible() -> None:

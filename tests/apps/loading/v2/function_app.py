@@ -103,3 +103,8 @@ def wrapped(req: func.HttpRequest) -> str:
 @app.route(route="own_names")
 def own_names(req: func.HttpRequest) -> str:
     return f"{errors.VALUE}, {logs.VALUE}"
+
+
+@app.route(route="snake_case", trigger_arg_name="the_request", binding_arg_name="_answer")
+def snake_case(the_request: func.HttpRequest, _answer: func.Out[func.HttpResponse]) -> None:
+    _answer.set(func.HttpResponse(the_request.params["say"]))
