@@ -73,7 +73,6 @@ async def _in_own_host(app: App, name: str, data: bytes | None, timeout: timedel
     from .configuration import HostOptions, Mode
     from .host import Host
 
-    await _check_known(app, name)
     log = Log(sys.stderr, "pretty" if sys.stderr.isatty() else "plain")
     options = HostOptions(
         root=app.root, store=app.store, functions=frozenset({name}), workers=1, mode=Mode.RUN
@@ -83,9 +82,11 @@ async def _in_own_host(app: App, name: str, data: bytes | None, timeout: timedel
         host.prepare()
         await host.open()
         try:
-            return await _run(host, name, data, timeout)
+            if name.lower() in (status.name.lower() for status in host.functions.status()):
+                return await _run(host, name, data, timeout)
         finally:
             await host.stop(_END)
+        raise await _unknown(app, name)
     finally:
         log.close()
 
@@ -105,13 +106,11 @@ async def _run(host: Any, name: str, data: bytes | None, timeout: timedelta | No
         raise TimeoutError(f"{name} has not ended within {seconds:g} s, and was stopped.") from None
 
 
-async def _check_known(app: App, name: str) -> None:
+async def _unknown(app: App, name: str) -> NotFound:
     known = await function_names(app)
-    if name.lower() in (each.lower() for each in known):
-        return
     near = nearest(name, known)
     hint = f" Did you mean {near}?" if near else f" There are: {', '.join(known)}." if known else ""
-    raise NotFound(f"There is no function '{name}' in {app.root.resolve()}.{hint}")
+    return NotFound(f"There is no function '{name}' in {app.root.resolve()}.{hint}")
 
 
 def _print_result(document: dict[str, Any]) -> None:

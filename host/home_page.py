@@ -181,17 +181,17 @@ def _problem(problem: Problem) -> str:
 
 def _commands(host: Host, functions: list[FunctionStatus]) -> str:
     """Commands that work as they stand in the app's folder."""
-    name = functions[0].name if functions else "hello"
+    name = next((one.name for one in functions if not one.errors), "hello")
     lines = [
         ("funchost list", "how the functions stand"),
         (f"funchost run {name} --data '{{}}'", "run one now, and see its result"),
-        ("funchost new hello --trigger http", "write a first version of another"),
+        (f'curl -d \'{{"input": "{{}}"}}\' {host.url}/admin/functions/{name}', "begin one, as tools do"),
+        ("funchost new another --trigger http", "write a first version of one more"),
     ]
     if any(one.trigger == "queueTrigger" for one in functions):
         lines.append(("funchost queues", "look into the queues, and send to them"))
     if any(one.trigger == "timerTrigger" for one in functions):
         lines.append(("funchost timers", "when timers run next"))
-    lines.append((f'curl -d \'{{"input": ""}}\' {host.url}/admin/functions/{name}', "the same for tools"))
     width = max(len(command) for command, _ in lines)
     return "\n".join(f"{command:<{width}}   # {purpose}" for command, purpose in lines)
 

@@ -66,7 +66,7 @@ class Settings:
         """Read local.settings.json and host.json. Never raises for what they hold."""
         app = AppSettings.load(root, environ)
         host_json, problems = read_host_json(root, app.environment())
-        return cls(root, app, host_json, (*app.problems, *problems, *_storage_problems(app)))
+        return cls(root, app, host_json, (*app.problems, *problems, *_storage_problems(app), *_count_problems(app)))
 
 
 def is_on(text: str | None) -> bool:
@@ -75,12 +75,12 @@ def is_on(text: str | None) -> bool:
 
 
 def whole_number(text: str | None, least: int, most: int) -> int | None:
-    """A setting's whole number, brought within bounds; None when it is absent or no such number."""
+    """A setting's whole number, at most `most`; None when it is absent, no number, or under `least`."""
     try:
         value = int(text or "")
     except ValueError:
         return None
-    return min(max(value, least), most)
+    return min(value, most) if value >= least else None
 
 
 def _storage_problems(app: AppSettings) -> list[Problem]:
@@ -90,6 +90,21 @@ def _storage_problems(app: AppSettings) -> list[Problem]:
     message = "AzureWebJobsStorage leads elsewhere, but locks, schedules, receipts and history stay in the embedded store."
     fix = "Set it to UseDevelopmentStorage=true, or remove it."
     return [Problem(message, key="AzureWebJobsStorage", fix=fix, severity="warning")]
+
+
+def _count_problems(app: AppSettings) -> list[Problem]:
+    """Numbers of threads and processes that are none: their defaults count."""
+    texts = {name: app.get(name) for name in ("PYTHON_THREADPOOL_THREAD_COUNT", "FUNCTIONS_WORKER_PROCESS_COUNT")}
+    return [
+        Problem(
+            f"'{text}' is no number of at least 1; the default counts.",
+            key=name,
+            fix="Correct it, or remove it.",
+            severity="warning",
+        )
+        for name, text in texts.items()
+        if text is not None and whole_number(text, 1, 1024) is None
+    ]
 
 
 def _fold(name: str) -> str:

@@ -19,15 +19,15 @@ def announce(notice: Callable[[str], None]) -> None:
     os._exit = exit_with_notice  # type: ignore[assignment]
 
 
-def separate_forks(stream: int, silence: Callable[[], None]) -> None:
+def separate_forks(stream: int, forked: Callable[[], None]) -> None:
     """Cut what user code forks off from the host: it must neither write into the stream nor keep it open.
 
-    `silence` is called in the fork, before any user code.
+    `forked` is called in the fork, before any user code.
     """
 
     def separate() -> None:
         os._exit = leave
         os.close(stream)
-        silence()
+        forked()
 
     os.register_at_fork(after_in_child=separate)

@@ -101,7 +101,7 @@ class WorkerServer(asyncio.BufferedProtocol):
         self.output = logs.install(self._log, debug=bool(header.get("debug")))
         loader.prepare(self.root, header.get("fallback"))
         exits.announce(self._announce_exit)
-        exits.separate_forks(self._transport.get_extra_info("socket").fileno(), self.output.detach)
+        exits.separate_forks(self._transport.get_extra_info("socket").fileno(), self._forked)
         ready = {"type": "ready", "protocol": VERSION, "pid": os.getpid(), "version": sys.version.split()[0]}
         self.send(frame(encode(ready)))
 
@@ -255,6 +255,11 @@ class WorkerServer(asyncio.BufferedProtocol):
         body = text.encode("utf-8", "replace")
         if not self._outbox.send_log(frame(encode({"type": "log", **header}), body)):
             self._dropped += 1
+
+    def _forked(self) -> None:
+        """This process is a fork, and no worker: where it would send its result, it ends."""
+        self.output.detach()
+        self.send = lambda frame, ended=None: exits.leave(0)
 
     def _wrote(self, path: str) -> None:
         for invocation in self._current():

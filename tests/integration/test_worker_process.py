@@ -788,6 +788,14 @@ async def test_a_fork_that_ends_is_not_taken_for_the_worker(app: App, keyword: s
     assert "announced" not in await within(worker.ended)
 
 
+@pytest.mark.parametrize("deed", ["return 'child'", "raise SystemExit(3)", "raise ValueError"])
+async def test_a_fork_that_comes_back_from_the_function_ends(app: App, deed: str) -> None:
+    code = FORK.format(deed=deed, then="return str(os.waitpid(child, 0)[0] == child)")
+    worker = await app.worker(app.function("fork", code, on="httpTrigger"))
+
+    assert await output(worker, "fork") == b"True"
+
+
 async def test_pools_of_processes_work(app: App) -> None:
     code = """
         import concurrent.futures, multiprocessing

@@ -39,6 +39,7 @@ def test_a_developer_sees_the_app_its_functions_and_their_state() -> None:
     for text in ("<h1>orders</h1>", "1.2.3", "Running", ">work<", ">queue<", "queue jobs", "next 12:00"):
         assert text in shown
     assert "funchost run work" in shown
+    assert "funchost run work" in page(status("bad;name", errors=("no name",)), status())
     assert "To be mended" not in shown
 
 
