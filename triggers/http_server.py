@@ -62,7 +62,8 @@ class Connection(RequestHandler):
         """The reply where there is no request to hand on (malformed: 400), or where the front itself failed."""
         if request.writer.output_size > 0:
             # Too late for a reply: breaking off is the only way to tell the client.
-            if not isinstance(exc, ConnectionResetError):
+            # A client that has gone broke it off itself, and whoever made the response was told to stop.
+            if self.transport is not None and not isinstance(exc, ConnectionResetError):
                 log.warning("A response was broken off: %s", exc)
             raise ConnectionResetError("The response was broken off.")
         if status >= 500:

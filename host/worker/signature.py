@@ -81,6 +81,12 @@ class Signature:
     asynchronous: bool
 
     @property
+    def is_plain(self) -> bool:
+        """Whether it gets a plain value where functions written for Azure get a `func.HttpRequest` or the like:
+        then it may return what Azure refuses."""
+        return self.trigger.maker is Maker.PLAIN
+
+    @property
     def needs_stream(self) -> bool:
         """Whether the trigger value may be handed over while it still arrives."""
         return is_file(self.trigger.annotation) or is_chunks(self.trigger.annotation)
@@ -297,7 +303,8 @@ def _check_return(call: Callable[..., Any], signature: Signature, binding: Bindi
         )
     if binding and signature.returns is not None:
         _check_union(signature.returns, "The returned value")
-        if not takes(target, signature.returns):
+        raw = target == "http" and signature.returns is bytes and signature.is_plain
+        if not raw and not takes(target, signature.returns):
             raise LoadError(
                 f"The returned value goes to a binding of type {target}, which cannot take "
                 f"{_shown(signature.returns)}. It takes {wanted_types(target)}. Change the annotation, or "

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from .converters import has_implicit_output
 from .errors import BindError
-from .signature import Maker, Signature
+from .signature import Signature
 from .values_http import media_type, respond
 from .values_output import NOTHING, Encode, Result, to_any, to_blob, to_queue
 from .values_registry import encoder
@@ -35,10 +35,7 @@ class Results:
         self._answers = trigger == "httpTrigger" or self._response is not None
         #: The type of a binding that lets the function return a value without a binding for it.
         self._implicit = next(filter(has_implicit_output, (trigger, *_types(function))), None)
-        #: As in Azure a function that it would run needs a binding for its response; one of ours does not.
-        self._may_return = self._implicit is not None or (
-            trigger == "httpTrigger" and signature.trigger.maker is Maker.PLAIN
-        )
+        self._may_return = self._implicit is not None or (trigger == "httpTrigger" and signature.is_plain)
         self._media_type = media_type(signature.returns)
         #: The returned value is the response, and there is nothing else to see to.
         self._only_answers = (

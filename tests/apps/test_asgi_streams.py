@@ -73,6 +73,7 @@ def test_a_client_that_leaves_a_stream_ends_its_generator(host: Host) -> None:
     answer.close()
 
     assert host.get("/api/gates/left").status == 200
+    assert "was broken off" not in host.log
 
 
 def test_a_client_that_leaves_before_the_response_cancels_the_handler(host: Host) -> None:

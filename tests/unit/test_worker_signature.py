@@ -383,6 +383,20 @@ def test_http_answers_with_more_than_text(annotation: Any) -> None:
     assert check(returning(annotation), out("http"), on="httpTrigger")
 
 
+def test_raw_bytes_are_a_response_of_plain_functions_only() -> None:
+    def plain(msg: bytes) -> bytes:
+        return msg
+
+    def azure(msg: func.HttpRequest) -> bytes:
+        return msg.get_body()
+
+    assert check(plain, out("http"), on="httpTrigger")
+    for call in (azure, returning(bytes)):
+        assert "which cannot take bytes. It takes func.HttpResponse or str" in refusal(
+            call, out("http"), on="httpTrigger"
+        )
+
+
 def test_streams_are_handed_over_as_they_arrive() -> None:
     def file(msg: BinaryIO) -> None: ...
 
