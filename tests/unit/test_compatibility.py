@@ -13,7 +13,7 @@ _VERDICTS = ("same", "better", "missing")
 
 def rows() -> list[list[str]]:
     text = (_ROOT / "docs" / "compatibility.md").read_text()
-    lines = [line.strip("|").split(" | ") for line in text.splitlines() if "::" in line]
+    lines = [line.strip("|").split("|") for line in text.splitlines() if "::" in line]
     return [[cell.strip() for cell in line] for line in lines]
 
 
