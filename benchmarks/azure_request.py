@@ -20,7 +20,9 @@ import psutil
 from quick import HTTP_JSON, funchost, http_rate, port_of, running
 
 PLAIN = "async def main(req: bytes) -> str:\n    return 'ok'\n"
-REQUEST = "import azure.functions as func\n\n\nasync def main(req: func.HttpRequest) -> str:\n    return 'ok'\n"
+REQUEST = (
+    "import azure.functions as func\n\n\nasync def main(req: func.HttpRequest) -> str:\n    return 'ok'\n"
+)
 RESPONSE = """\
 import azure.functions as func
 

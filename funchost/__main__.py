@@ -1,5 +1,5 @@
 """``python -m funchost`` is the ``funchost`` command."""
 
-from .host.cli import main
+from .host.cli.main import main
 
 raise SystemExit(main())

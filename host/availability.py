@@ -12,7 +12,7 @@ from .offline import LOOK_INTERVAL, OFFLINE_FILE, OfflineFile
 
 if TYPE_CHECKING:
     from .host import Host
-    from .log import Log
+    from .logs.log import Log
 
 #: States of a host that serves (functions-semantics 12.3).
 RUNNING, OFFLINE = "Running", "Offline"

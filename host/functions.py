@@ -13,9 +13,9 @@ from ..triggers.base import Deliver, ErrorInfo, Listener, Outcome, Resources, Tr
 from ..triggers.descriptor import FunctionDescriptor, Problem
 from ..triggers.registry import trigger_class
 from ..triggers.unserved import UnservedTrigger
-from .discovery import Discovery
-from .executor import Executor
-from .function_json import fields_of
+from .app.discovery import Discovery
+from .app.function_json import fields_of
+from .execution.executor import Executor
 
 #: Pauses between two tries to start a listener, in seconds; the last one repeats.
 START_PAUSES = (2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 120.0)

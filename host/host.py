@@ -15,22 +15,22 @@ from ..triggers.base import ErrorInfo, Resources
 from ..triggers.descriptor import Problem
 from ..triggers.wakeups import SchedulerWakeups
 from ..triggers.watch import Watch
+from .app.discovery import Discovery
 from .availability import OFFLINE, Availability
-from .call import IndexFailed
-from .configuration import Configuration, HostOptions, Mode
-from .discovery import Discovery
-from .executor import Executor
+from .config.configuration import Configuration, HostOptions, Mode
+from .config.restart import settled_at_start, waiting_for_restart
+from .execution.executor import Executor
 from .functions import Functions
-from .generation import Generation
 from .keys import Keys
-from .log import Log
-from .log_levels import LogLevels
-from .observers import LogObserver
-from .pool import Pool
+from .logs.log import Log
+from .logs.log_levels import LogLevels
+from .logs.observers import LogObserver
 from .reload import CodeWatch
-from .restart import settled_at_start, waiting_for_restart
 from .runtime import Runtime, RuntimeFile
 from .storage import EmbeddedStorage
+from .workers.call import IndexFailed
+from .workers.generation import Generation
+from .workers.pool import Pool
 
 if TYPE_CHECKING:
     from ..triggers.http_front import HttpFront

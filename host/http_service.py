@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from ..triggers.cors import Cors
 from ..triggers.http_endpoint import FrontOptions
 from ..triggers.http_front import HttpFront
-from .admin import Admin
-from .settings import AppSettings, whole_number
+from .admin.admin import Admin
+from .config.settings import AppSettings, whole_number
 
 if TYPE_CHECKING:
     from .host import Host
@@ -43,7 +43,7 @@ def _home_page(host: Host, app: AppSettings) -> Callable[[], bytes] | None:
         return None
 
     def page() -> bytes:
-        from .home_page import home_page  # a page that few look at, and none at the start
+        from .admin.home_page import home_page  # a page that few look at, and none at the start
 
         return home_page(host)
 

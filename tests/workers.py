@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from funchost.host.worker_process import Call, Result, WorkerProcess, WorkerSettings
+from funchost.host.workers.worker_process import Call, Result, WorkerProcess, WorkerSettings
 from funchost.triggers.descriptor import Binding, FunctionDescriptor
 
 T = TypeVar("T")

@@ -15,9 +15,9 @@ import pytest
 from workers import PATIENCE, App, call, within
 
 from funchost.bindings.errors import FunchostError
-from funchost.host import generation, solo, worker_process
-from funchost.host.pool import Pool
-from funchost.host.worker_process import WorkerLost, WorkerSettings, WorkerStartError
+from funchost.host.workers import generation, solo, worker_process
+from funchost.host.workers.pool import Pool
+from funchost.host.workers.worker_process import WorkerLost, WorkerSettings, WorkerStartError
 from funchost.triggers.base import ErrorInfo
 from funchost.triggers.descriptor import FunctionDescriptor
 
@@ -145,7 +145,7 @@ async def test_the_more_of_them_die_young_the_longer_the_pause(
 
     pool = host.pool()
     await within(load(pool, [host.function("who", WHO)]))
-    monkeypatch.setattr("funchost.host.generation.asyncio.sleep", sleep)
+    monkeypatch.setattr("funchost.host.workers.generation.asyncio.sleep", sleep)
     for _ in range(6):
         await replaced(pool)
     assert pauses == [0.1, 0.2, 0.4, 0.8, 0.8]

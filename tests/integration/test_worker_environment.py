@@ -16,7 +16,7 @@ import psutil
 import pytest
 from workers import PATIENCE, App, output, run, within
 
-from funchost.host.worker_settings import default_python, own_packages
+from funchost.host.workers.worker_settings import default_python, own_packages
 from funchost.triggers.descriptor import Binding
 
 

@@ -14,9 +14,14 @@ import psutil
 import pytest
 from workers import App, call, chunks, collect, output, run, within
 
-from funchost.host import worker_process
 from funchost.host.worker.protocol import STREAM_WINDOW
-from funchost.host.worker_process import InvocationTimeout, WorkerLost, WorkerProcess, WorkerStartError
+from funchost.host.workers import worker_process
+from funchost.host.workers.worker_process import (
+    InvocationTimeout,
+    WorkerLost,
+    WorkerProcess,
+    WorkerStartError,
+)
 from funchost.triggers.descriptor import Binding
 
 ECHO = "def main(msg: bytes) -> bytes:\n    return msg\n"

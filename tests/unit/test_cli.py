@@ -14,12 +14,12 @@ import pytest
 from click.testing import CliRunner
 
 from funchost.bindings.queue import PeekedMessage
-from funchost.host.cli import cli
-from funchost.host.cli_app import next_step
-from funchost.host.cli_message import message_document, message_text, printable
-from funchost.host.cli_options import App, Content, Duration, Group, Moment, app_options
-from funchost.host.cli_queues import age_text, visible_from
-from funchost.host.cli_show import Timer, function_row, timer_text
+from funchost.host.cli.app import next_step
+from funchost.host.cli.main import cli
+from funchost.host.cli.message import message_document, message_text, printable
+from funchost.host.cli.options import App, Content, Duration, Group, Moment, app_options
+from funchost.host.cli.queues import age_text, visible_from
+from funchost.host.cli.show import Timer, function_row, timer_text
 from funchost.host.functions import FunctionStatus
 
 NOW = datetime(2030, 1, 31, 12, 0, tzinfo=UTC)
@@ -45,7 +45,7 @@ def test_the_help_of_each_command_begins_as_the_overview_says() -> None:
 
 def test_the_help_imports_nothing_heavy() -> None:
     code = (
-        "import sys; from funchost.host.cli import main; sys.argv[1:] = ['--help']; main();"
+        "import sys; from funchost.host.cli.main import main; sys.argv[1:] = ['--help']; main();"
         "heavy = {'aiohttp', 'boto3', 'azure', 'rich', 'sqlite3', 'funchost.host.host'} & set(sys.modules);"
         "sys.exit(f'imported: {heavy}' if heavy else 0)"
     )

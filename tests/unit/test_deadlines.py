@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from funchost.host.deadlines import Deadlines
+from funchost.host.workers.deadlines import Deadlines
 
 
 class HandLoop:

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from funchost.host.discovery import Discovery, Finder
-from funchost.host.function_json import fields_of, is_function_name
-from funchost.host.function_models import NOT_SERVED, TRIGGER_FIELDS, FunctionJson
-from funchost.host.settings import Settings
+from funchost.host.app.discovery import Discovery, Finder
+from funchost.host.app.function_json import fields_of, is_function_name
+from funchost.host.app.function_models import NOT_SERVED, TRIGGER_FIELDS, FunctionJson
+from funchost.host.config.settings import Settings
 from funchost.triggers.descriptor import (
     Policy,
     QueuePolicy,

@@ -14,10 +14,10 @@ from fakes import ManualClock, make_function, memory_resources
 from funchost.bindings.errors import StoreError
 from funchost.bindings.memory_blobs import MemoryBlobs
 from funchost.bindings.memory_queues import MemoryQueues
-from funchost.host.attempts import MOST_DEATHS
-from funchost.host.executor import Executor, Observer
-from funchost.host.pool import Pool
-from funchost.host.worker_process import Call, InvocationTimeout, Result, WorkerLost
+from funchost.host.execution.attempts import MOST_DEATHS
+from funchost.host.execution.executor import Executor, Observer
+from funchost.host.workers.pool import Pool
+from funchost.host.workers.worker_process import Call, InvocationTimeout, Result, WorkerLost
 from funchost.triggers.base import Deliver, ErrorInfo, Outcome, Status, TriggerEvent
 from funchost.triggers.descriptor import (
     Binding,

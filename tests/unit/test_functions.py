@@ -10,7 +10,7 @@ import pytest
 from fakes import make_function, memory_resources
 
 from funchost.host import functions as module
-from funchost.host.executor import Executor
+from funchost.host.execution.executor import Executor
 from funchost.host.functions import Functions
 from funchost.triggers.base import Deliver, Trigger
 from funchost.triggers.descriptor import FunctionDescriptor

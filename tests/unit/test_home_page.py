@@ -6,8 +6,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+from funchost.host.admin.home_page import home_page
 from funchost.host.functions import FunctionStatus
-from funchost.host.home_page import home_page
 from funchost.triggers.descriptor import Problem
 
 EVIL = "<script>alert('x')</script>"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from funchost.host.host_id import host_id
-from funchost.host.settings import AppSettings
+from funchost.host.config.host_id import host_id
+from funchost.host.config.settings import AppSettings
 
 ROOT = Path("/home/ada/app")
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from funchost.host.host_json import read_host_json
-from funchost.host.host_models import HostJson
+from funchost.host.config.host_json import read_host_json
+from funchost.host.config.host_models import HostJson
 from funchost.triggers.descriptor import Problem
 
 #: Every section that Azure documents, and the file that its tools write for a new app.

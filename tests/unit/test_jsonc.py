@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from funchost.host.jsonc import JsonSyntaxError, loads
+from funchost.host.config.jsonc import JsonSyntaxError, loads
 
 TEXT = """\ufeff// top
 {

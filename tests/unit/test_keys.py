@@ -12,7 +12,7 @@ import pytest
 
 from funchost.bindings.errors import NotFound
 from funchost.bindings.state import Sighting
-from funchost.host.key_api import KeyApi
+from funchost.host.admin.key_api import KeyApi
 from funchost.host.keys import REFRESH, SCOPE, Keys
 
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from fakes import ManualClock
 
-from funchost.host import log as log_module
-from funchost.host.log import Log, LogHandler
-from funchost.host.log_levels import LogLevels
+from funchost.host.logs import log as log_module
+from funchost.host.logs.log import Log, LogHandler
+from funchost.host.logs.log_levels import LogLevels
 
 
 def _said(form: str, level: str, text: str, least: str = "debug", **more: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from funchost.host.log_levels import LEVELS, LogLevels
+from funchost.host.logs.log_levels import LEVELS, LogLevels
 
 
 def _least(category: str, **levels: str) -> str | None:

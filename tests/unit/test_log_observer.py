@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from fakes import ManualClock
 
-from funchost.host.log import Log
-from funchost.host.log_levels import LogLevels
-from funchost.host.observers import LogObserver
+from funchost.host.logs.log import Log
+from funchost.host.logs.log_levels import LogLevels
+from funchost.host.logs.observers import LogObserver
 from funchost.triggers.base import ErrorInfo, Outcome, Status, TriggerEvent
 
 ID = "01234567-89ab-4cde-a012-0123456789ab"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from funchost.host.outcome import unsent_document
+from funchost.host.execution.outcome import unsent_document
 from funchost.triggers.base import Unsent
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from funchost.host.portal_request import PortalRequest
+from funchost.host.admin.portal_request import PortalRequest
 from funchost.triggers.base import TriggerEvent
 
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from funchost.host.retry import delay_before
+from funchost.host.execution.retry import delay_before
 from funchost.triggers.descriptor import RetryPolicy, RetryStrategy
 
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from funchost.bindings.errors import ConfigurationError
-from funchost.host.scaffold import init_app, new_function
+from funchost.host.cli.scaffold import init_app, new_function
 from funchost.triggers import fields
 
 KINDS = ["http", "queue", "timer", "blob", "file", "manual"]

@@ -16,7 +16,7 @@ from azurefunctions.extensions.bindings.blob import (  # type: ignore[import-unt
 from fakes import make_function, memory_resources
 
 from funchost.bindings.errors import BindingError
-from funchost.host.binder import Binder
+from funchost.host.execution.binder import Binder
 from funchost.host.worker import values_sdk
 from funchost.host.worker.errors import BindError, LoadError
 from funchost.host.worker.signature import examine

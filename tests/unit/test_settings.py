@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from funchost.host.settings import AppSettings, Settings
+from funchost.host.config.settings import AppSettings, Settings
 
 
 def load(root: Path, content: dict[str, Any] | str | None = None, **environ: str) -> AppSettings:

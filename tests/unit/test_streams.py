@@ -9,10 +9,10 @@ from typing import Any, cast
 
 import pytest
 
-from funchost.host.channel import Channel
-from funchost.host.streams import OutgoingStream, ResultStream
 from funchost.host.worker.protocol import STREAM_PIECE, STREAM_WINDOW
 from funchost.host.worker.streams import Credit, IncomingStream, StreamBroken
+from funchost.host.workers.channel import Channel
+from funchost.host.workers.streams import OutgoingStream, ResultStream
 
 
 class SentFrames:

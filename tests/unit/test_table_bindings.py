@@ -14,12 +14,12 @@ from funchost.bindings.errors import BindingError
 from funchost.bindings.memory_queues import MemoryQueues
 from funchost.bindings.queue import OutgoingMessage
 from funchost.bindings.table import EntityConflict, OutgoingEntity
-from funchost.host.binder import Binder
-from funchost.host.binding_checks import check_binding
-from funchost.host.discovery import Discovery, Finder
-from funchost.host.executor import store_outputs
-from funchost.host.report import Report
-from funchost.host.settings import Settings
+from funchost.host.app.binding_checks import check_binding
+from funchost.host.app.discovery import Discovery, Finder
+from funchost.host.config.report import Report
+from funchost.host.config.settings import Settings
+from funchost.host.execution.binder import Binder
+from funchost.host.execution.executor import store_outputs
 from funchost.triggers.base import Outcome, Status, TriggerEvent
 from funchost.triggers.descriptor import Binding, QueuePolicy
 from funchost.triggers.queue import QueueListener

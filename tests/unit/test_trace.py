@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from funchost.host.trace import Trace
+from funchost.host.execution.trace import Trace
 from funchost.triggers.base import TriggerEvent
 
 CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"

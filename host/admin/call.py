@@ -1,0 +1,73 @@
+"""One call of the admin API as the parts that answer it see it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import msgspec
+from aiohttp.web import BaseRequest
+
+from ...bindings.errors import BindingError
+
+#: The largest body of a call, in bytes.
+MAX_BODY = 16 * 1024 * 1024
+
+#: Stands for any one segment of a path.
+ANY = "*"
+
+#: A status, and what is answered as JSON (None: nothing).
+Answer = tuple[int, Any]
+
+
+class AdminCall:
+    """A request that may be answered."""
+
+    def __init__(self, request: BaseRequest, names: list[str], url: str) -> None:
+        self._request = request
+        #: The segments of the path that stand where its route has `ANY`.
+        self.names = names
+        self._url = url
+
+    @property
+    def url(self) -> str:
+        """The host's URL, as the caller knows it."""
+        host = self._request.headers.get("Host")
+        return f"{self._request.scheme}://{host}" if host else self._url
+
+    @property
+    def waits(self) -> bool:
+        """Whether the caller wants to be told of the end of what it has begun."""
+        return "wait" in self._request.query
+
+    @property
+    def is_raw(self) -> bool:
+        """Whether the body is content as it is, and no JSON."""
+        return self._request.content_type == "application/octet-stream"
+
+    async def body(self) -> bytes:
+        """The whole body. Raises `BindingError` where it is too large or breaks off."""
+        body = bytearray()
+        try:
+            async for chunk in self._request.content.iter_any():
+                body += chunk
+                if len(body) > MAX_BODY:
+                    raise BindingError(f"The body is over {MAX_BODY} bytes.")
+        except BindingError:
+            raise
+        except Exception as error:
+            raise BindingError("The body is malformed, or it ended too early.") from error
+        return bytes(body)
+
+    async def json(self) -> Any:
+        """The value in the body; None for no body. Raises `BindingError` where it is no JSON."""
+        body = await self.body()
+        try:
+            return msgspec.json.decode(body) if body else None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise BindingError(f"The body is not JSON: {error}.") from error
+
+
+Handler = Callable[[AdminCall], Awaitable[Answer]]
+#: By method.
+Handlers = Mapping[str, Handler]

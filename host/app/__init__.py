@@ -1,0 +1,1 @@
+"""What the functions of an app are: found, read and checked, one descriptor each."""

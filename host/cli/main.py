@@ -1,0 +1,90 @@
+"""The `funchost` command. Each sub-command is imported only when it is asked for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+import click
+
+from ...bindings.errors import FunchostError, StoreInUseError
+from .options import Group
+from .output import Exit, fail
+
+#: Each command: its name, the module and object that hold it, and its line in the help.
+_COMMANDS = {
+    "init": ("app:init", "Make a folder an app."),
+    "new": ("app:new", "Write a first version of a function."),
+    "start": ("start:start", "Serve the functions of an app."),
+    "list": ("show:list_functions", "List the functions and how they stand."),
+    "run": ("run:run", "Run a function once, now, and print its result."),
+    "queues": ("queues:queues", "Send messages, and look into queues."),
+    "timers": ("show:timers", "Show each timer with its next runs."),
+    "keys": ("keys:keys", "Show and renew the keys that HTTP functions ask for."),
+    "version": ("show:show_version", "Show the versions of funchost and what it stands on."),
+}
+
+
+class _LazyGroup(Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, name = _COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(f".{module}", __package__), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        # Out of the table: the help must not have to import all commands.
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """A self-hosted function host: drop function folders into place, and run them.
+
+    \b
+    Exit codes: 0 ok, 1 failed, 2 usage, 3 configuration or code, 4 port or store in use,
+    5 not found, 6 time-out, 7 host not reachable, 130 interrupted.
+    """
+
+
+def main() -> int:
+    """Run the command line; every end is an exit code, never a traceback for what a user did."""
+    try:
+        result = cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        return Exit.INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return Exit.USAGE
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has seen enough.
+        return Exit.OK
+    except StoreInUseError as error:
+        from .holders import holders_of_file
+
+        holders = holders_of_file(error.path)
+        fail(f"{error} It is open in: {', '.join(holders)}." if holders else error, Exit.IN_USE)
+    except (FunchostError, TimeoutError) as error:
+        fail(error)
+    except OSError as error:
+        # A file or folder that cannot be read or written; what a command knows better, it says itself.
+        fail(f"{error.filename or 'The system'}: {error.strerror or error}.")
+    return result if isinstance(result, int) else Exit.OK
+
+
+def run_async(work: Callable[[], Any]) -> Any:
+    """Run a coroutine function to its end in an event loop of its own; uvloop where there is one."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(work())
+    return uvloop.run(work())

@@ -1,0 +1,166 @@
+"""`funchost start`: serve the functions of an app until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import gc
+import logging
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ...bindings.errors import ConfigurationError
+from ..config.configuration import HostOptions
+from ..functions import FunctionStatus
+from ..host import Host
+from ..logs.log import FORMATS, Log, LogHandler
+from .main import run_async
+from .options import App, Duration, app_options
+from .output import Exit, emit_table, fail, show_problems, talk
+from .show import FUNCTION_COLUMNS, function_row
+
+
+@click.command()
+@app_options
+@click.option("-p", "--port", type=click.IntRange(0, 65535), help="Port; 0 takes any free one. Default 7071.")
+@click.option("--address", help="Address to listen on. Default 127.0.0.1.")
+@click.option("--functions", multiple=True, help="Serve only these; repeat, or separate with commas.")
+@click.option("--watch/--no-watch", default=True, help="Bring changed code into service. Default on.")
+@click.option("--workers", type=click.IntRange(1, 10), help="Worker processes. Default 1.")
+@click.option("--auth/--no-auth", default=None, help="Ask for keys. Default: only beyond this machine.")
+@click.option("--cors", help="Origins that browsers may call from, separated by commas, or *.")
+@click.option("--cors-credentials", is_flag=True, default=None, help="Let those origins send credentials.")
+@click.option("--drain-timeout", type=Duration(), default="10s", help="How long a stop waits. Default 10s.")
+@click.option("--python", type=click.Path(path_type=Path), help="Interpreter of the workers.")
+@click.option("--strict", is_flag=True, help="Do not start while there is any problem.")
+@click.option("--log-format", type=click.Choice(FORMATS), help="Default: pretty on a terminal, else plain.")
+@click.option("-q", "--quiet", is_flag=True, help="Only warnings and errors.")
+@click.option("-v", "--verbose", is_flag=True, help="Also each run's beginning and end.")
+def start(
+    app: App,
+    functions: tuple[str, ...],
+    strict: bool,
+    log_format: str | None,
+    quiet: bool,
+    verbose: bool,
+    **options: Any,
+) -> int:
+    """Serve the functions of an app."""
+    names = frozenset(name.strip() for each in functions for name in each.split(",") if name.strip())
+    host_options = HostOptions(root=app.root, store=app.store, functions=names or None, **options)
+    level = "warning" if quiet else "debug" if verbose else "info"
+    log = Log(sys.stderr, log_format or ("pretty" if sys.stderr.isatty() else "plain"), level)
+    _bring_in_logging(log, debug=verbose)
+    try:
+        return int(run_async(lambda: _serve(Host(host_options, log), log, strict=strict, quiet=quiet)))
+    finally:
+        log.close()
+
+
+async def _serve(host: Host, log: Log, *, strict: bool, quiet: bool) -> int:
+    _calm_collector()
+    asked = _StopSignals()
+    problems = host.prepare()
+    host.on_problems = show_problems
+    await _open(host, log)
+    show_problems(host.problems)
+    if strict and host.problems:
+        await host.stop()
+        fail(f"{len(problems)} problems, and --strict asks for none.", Exit.CONFIGURATION)
+    # The table and the URL come first; what functions say from here on waits for that.
+    log.hold()
+    await host.serve()
+    if not quiet:
+        # Drawing the table takes longer than answering the first requests, which are let by.
+        await asyncio.to_thread(_show, host, host.functions.status())
+    log.release()
+    await asked.first.wait()
+    log.say("info", "Stopping: what runs may finish. A second signal stops at once.")
+    stopping = asyncio.create_task(host.stop())
+    await asyncio.wait(
+        {stopping, asyncio.create_task(asked.second.wait())}, return_when=asyncio.FIRST_COMPLETED
+    )
+    if not stopping.done():
+        host.abandon()
+        return Exit.INTERRUPTED
+    await stopping
+    return Exit.INTERRUPTED if asked.by_keyboard else Exit.OK
+
+
+async def _open(host: Host, log: Log) -> None:
+    try:
+        await host.open()
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            from .holders import holder_of_port
+
+            port = host.configuration.port
+            fail(
+                f"Port {port} is in use{holder_of_port(port)}. End that process, or choose another port with --port.",
+                Exit.IN_USE,
+            )
+        raise ConfigurationError(
+            f"The host cannot listen at {host.configuration.address}: {error.strerror}."
+        ) from error
+
+
+#: Seconds after which a host is no longer busy with its start.
+_SETTLED = 2.0
+
+
+def _calm_collector() -> None:
+    """Keep the garbage collector from looking at the whole host again and again: what start makes stays, and what
+    a request or message leaves behind is freed without it. That is 7 % of the host's work under load."""
+    gc.set_threshold(20_000, 20, 20)
+    asyncio.get_running_loop().call_later(_SETTLED, _forget_start)
+
+
+def _forget_start() -> None:
+    gc.collect()
+    gc.freeze()
+
+
+def _show(host: Host, rows: list[FunctionStatus]) -> None:
+    configuration = host.configuration
+    keys = "asked for" if configuration.asks_for_keys else "not asked for"
+    if rows:
+        emit_table(FUNCTION_COLUMNS, [function_row(row, host.url) for row in rows], err=True)
+    else:
+        talk("No functions yet. `funchost new hello --trigger http` makes one.")
+    talk("")
+    talk(f"Listening on {host.url}  (store {configuration.store_folder}, keys {keys})")
+    talk("Ctrl+C stops.")
+
+
+class _StopSignals:
+    """Ctrl+C and SIGTERM, the first and the second time."""
+
+    def __init__(self) -> None:
+        self.first, self.second = asyncio.Event(), asyncio.Event()
+        self.by_keyboard = False
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            try:
+                loop.add_signal_handler(number, self._came, number)
+            except NotImplementedError:
+                signal.signal(number, lambda number, frame: loop.call_soon_threadsafe(self._came, number))
+
+    def _came(self, number: int) -> None:
+        if self.first.is_set():
+            self.second.set()
+        self.by_keyboard = number == signal.SIGINT
+        self.first.set()
+
+
+def _bring_in_logging(log: Log, *, debug: bool) -> None:
+    """The host's own modules log through the standard library; libraries only when something is wrong."""
+    root = logging.getLogger()
+    root.handlers = [LogHandler(log)]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("funchost").setLevel(logging.DEBUG if debug else logging.INFO)
+    # A function that takes long to load is no news.
+    logging.getLogger("asyncio").setLevel(logging.ERROR)

@@ -1,0 +1,148 @@
+"""What a host is to be: the command line over local.settings.json over the defaults, and what follows from them."""
+
+from __future__ import annotations
+
+import enum
+import ipaddress
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from ...bindings.errors import ConfigurationError
+from ...triggers.registry import TRIGGER_TYPES
+from ..app.discovery import Finder
+from ..runtime import STORE_FOLDER
+from ..workers.worker_settings import WorkerSettings, default_python, own_packages
+from .settings import Settings, is_on, whole_number
+
+#: The port of Azure's own tools.
+DEFAULT_PORT = 7071
+
+#: The most worker processes (Azure's bound).
+MOST_WORKERS = 10
+
+
+class Mode(enum.Enum):
+    """How much of a host is wanted."""
+
+    SERVE = "serve"
+    #: Functions can be run by hand; nothing listens, and no HTTP is served.
+    RUN = "run"
+    #: Only to look at functions and storage: no code is loaded.
+    INSPECT = "inspect"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostOptions:
+    """What the command line says."""
+
+    root: Path
+    address: str | None = None
+    port: int | None = None
+    functions: frozenset[str] | None = None
+    watch: bool = True
+    workers: int | None = None
+    #: None: off on a loopback address, on elsewhere.
+    auth: bool | None = None
+    cors: str | None = None
+    cors_credentials: bool | None = None
+    drain_timeout: timedelta = timedelta(seconds=10)
+    store: Path | None = None
+    python: Path | None = None
+    mode: Mode = Mode.SERVE
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+
+
+class Configuration:
+    """The options, with the settings of the app as they were last read."""
+
+    def __init__(self, options: HostOptions) -> None:
+        """Reads the settings. Raises `ConfigurationError` for a root that is none."""
+        self.options = options
+        self.root = options.root.resolve()
+        self.store_folder = (options.store or self.root / STORE_FOLDER).resolve()
+        if not self.root.is_dir():
+            raise ConfigurationError(f"The app root {self.root} is no folder. Name one with --root.")
+        self.settings = self.read()
+
+    def read(self) -> Settings:
+        """The settings as they are now."""
+        defaults = {"AZURE_FUNCTIONS_ENVIRONMENT": "Development", "AzureWebJobsScriptRoot": str(self.root)}
+        return Settings.load(self.root, {**defaults, **self.options.environ})
+
+    @property
+    def finder(self) -> Finder:
+        """What finds the functions, as they are now."""
+        return Finder(
+            root=self.root,
+            settings=self.settings.app,
+            host_json=self.settings.host_json,
+            only=self.options.functions,
+            trigger_fields=TRIGGER_TYPES,
+        )
+
+    @property
+    def address(self) -> str:
+        """The address to listen on."""
+        return self.options.address or self.settings.app.host.LocalHttpAddress or "127.0.0.1"
+
+    @property
+    def port(self) -> int:
+        """The port to listen on; 0 is any free one."""
+        ports = (self.options.port, self.settings.app.host.LocalHttpPort, DEFAULT_PORT)
+        return next(port for port in ports if port is not None)
+
+    def url(self, port: int) -> str:
+        """The URL by which a listening host is reached from this machine."""
+        address = self.address
+        if address in ("127.0.0.1", "0.0.0.0", "::", "::1"):
+            return f"http://localhost:{port}"
+        return f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
+
+    @property
+    def asks_for_keys(self) -> bool:
+        """Whether HTTP callers need keys: where others than this machine can call, unless it was said."""
+        return not _is_loopback(self.address) if self.options.auth is None else self.options.auth
+
+    @property
+    def watches_code(self) -> bool:
+        """Whether changed code is brought into service."""
+        serves = self.options.mode is Mode.SERVE
+        return serves and self.options.watch and self.settings.host_json.fileWatchingEnabled
+
+    @property
+    def time_zone(self) -> str:
+        """The zone of schedules that name none."""
+        app = self.settings.app
+        return (app.get("WEBSITE_TIME_ZONE") or app.get("TZ") or "UTC").removeprefix(":")
+
+    @property
+    def worker_count(self) -> int:
+        """Worker processes of a generation."""
+        setting = self.settings.app.get("FUNCTIONS_WORKER_PROCESS_COUNT")
+        return min(self.options.workers or whole_number(setting, 1, MOST_WORKERS) or 1, MOST_WORKERS)
+
+    @property
+    def worker_settings(self) -> WorkerSettings:
+        """How workers are started."""
+        app = self.settings.app
+        python = self.options.python or default_python(self.root, self.options.environ)
+        return WorkerSettings(
+            root=self.root,
+            python=python,
+            fallback=own_packages(python),
+            environment=app.environment(),
+            threads=whole_number(app.get("PYTHON_THREADPOOL_THREAD_COUNT"), 1, 1024),
+            debug=is_on(app.get("PYTHON_ENABLE_DEBUG_LOGGING")),
+            fresh_code=self.watches_code,
+        )
+
+
+def _is_loopback(address: str) -> bool:
+    """Whether only this machine can reach the address."""
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return address == "localhost"

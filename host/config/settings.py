@@ -1,0 +1,115 @@
+"""App settings: the environment over local.settings.json, and the connections that they name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ...triggers.descriptor import Problem
+from .connection import Connection, connection_of
+from .host_json import read_host_json
+from .host_models import HostJson
+from .local_settings import LocalHost, read_local_settings
+
+
+@dataclass(frozen=True, slots=True)
+class AppSettings:
+    """All settings of the app, and what stood in the way of reading them."""
+
+    _values: Mapping[str, str] = field(repr=False)
+    host: LocalHost = field(default_factory=LocalHost)
+    #: Keys of local.settings.json that do not count because the environment has them.
+    skipped: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    _index: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def load(cls, root: Path, environ: Mapping[str, str]) -> AppSettings:
+        """Read ``<root>/local.settings.json`` beneath the environment. Never raises for what the file holds."""
+        exported, host, problems = read_local_settings(root)
+        taken = {_fold(name) for name in environ}
+        skipped = tuple(name for name in exported if _fold(name) in taken)
+        values = {name: text for name, text in exported.items() if name not in skipped} | dict(environ)
+        index = {_fold(name): text for name, text in values.items()}
+        return cls(values, host, skipped, problems, index)
+
+    def get(self, name: str) -> str | None:
+        """The setting's text, or None; in any case, ``:`` and ``__`` being the same."""
+        return self._values.get(name, self._index.get(_fold(name)))
+
+    def environment(self) -> dict[str, str]:
+        """The environment for worker processes."""
+        return dict(self._values)
+
+    def connection(self, name: str) -> Connection:
+        """Where the connection of this name leads; the empty name is the host's own storage."""
+        return connection_of(name, self.get, self._index)
+
+    def disabled(self, function: str) -> bool:
+        """Whether a setting turns the function off."""
+        names = (f"AzureWebJobs.{function}.Disabled", f"AzureWebJobs_{function}_Disabled")
+        return any(is_on(self.get(name)) for name in names)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that is configured for the app as a whole."""
+
+    root: Path
+    app: AppSettings
+    host_json: HostJson
+    problems: tuple[Problem, ...]
+
+    @classmethod
+    def load(cls, root: Path, environ: Mapping[str, str]) -> Settings:
+        """Read local.settings.json and host.json. Never raises for what they hold."""
+        app = AppSettings.load(root, environ)
+        host_json, problems = read_host_json(root, app.environment())
+        return cls(
+            root, app, host_json, (*app.problems, *problems, *_storage_problems(app), *_count_problems(app))
+        )
+
+
+def is_on(text: str | None) -> bool:
+    """Whether a setting's text means yes, as Azure reads it: ``1`` or ``true``."""
+    return (text or "").strip().lower() in ("1", "true")
+
+
+def whole_number(text: str | None, least: int, most: int) -> int | None:
+    """A setting's whole number, at most `most`; None when it is absent, no number, or under `least`."""
+    try:
+        value = int(text or "")
+    except ValueError:
+        return None
+    return min(value, most) if value >= least else None
+
+
+def _storage_problems(app: AppSettings) -> list[Problem]:
+    storage = app.connection("")
+    if storage.kind == "embedded":
+        return []
+    message = "AzureWebJobsStorage leads elsewhere, but locks, schedules, receipts and history stay in the embedded store."
+    fix = "Set it to UseDevelopmentStorage=true, or remove it."
+    return [Problem(message, key="AzureWebJobsStorage", fix=fix, severity="warning")]
+
+
+def _count_problems(app: AppSettings) -> list[Problem]:
+    """Numbers of threads and processes that are none: their defaults count."""
+    texts = {
+        name: app.get(name) for name in ("PYTHON_THREADPOOL_THREAD_COUNT", "FUNCTIONS_WORKER_PROCESS_COUNT")
+    }
+    return [
+        Problem(
+            f"'{text}' is no number of at least 1; the default counts.",
+            key=name,
+            fix="Correct it, or remove it.",
+            severity="warning",
+        )
+        for name, text in texts.items()
+        if text is not None and whole_number(text, 1, 1024) is None
+    ]
+
+
+def _fold(name: str) -> str:
+    return name.lower().replace(":", "__")

@@ -1,0 +1,1 @@
+"""One event's way through the host: locks, attempts, bindings, outcome."""

@@ -1,0 +1,164 @@
+"""The attempts that one delivery gets: each a call to a worker, until one succeeds or the policy gives up."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from typing import Any
+
+from ...bindings.clock import Clock
+from ...triggers.base import ErrorInfo, Outcome, Status
+from ...triggers.descriptor import FunctionDescriptor
+from ..workers.pool import Pool
+from ..workers.worker_process import Call, InvocationTimeout, Result, WorkerLost
+from .activity import Activity
+from .binder import Binder, Outputs
+from .retry import delay_before
+from .run import Run
+
+#: Deaths of a worker that one delivery may cause before it is over, whatever its retry policy says.
+MOST_DEATHS = 3
+
+#: Times that a run may be broken off by others before it is given back instead of being run again.
+MOST_REPEATS = 3
+
+#: Told of each failed attempt that another follows: the error, and the wait in seconds.
+OnRetry = Callable[[Run, ErrorInfo, float], None]
+
+
+class Attempts:
+    """Makes the attempts for the events of one function."""
+
+    def __init__(
+        self,
+        function: FunctionDescriptor,
+        binder: Binder,
+        pool: Pool,
+        clock: Clock,
+        stopping: asyncio.Event,
+        on_retry: OnRetry,
+        activity: Activity,
+    ) -> None:
+        self._function = function
+        self._binder = binder
+        self._pool = pool
+        self._clock = clock
+        self._stopping = stopping
+        self._on_retry = on_retry
+        self._activity = activity
+        self._choose = random.Random()
+        self._retry = function.policy.retry
+        self._timeout = function.policy.timeout.total_seconds() if function.policy.timeout else None
+
+    async def make(self, run: Run) -> Outcome:
+        """Run it until it succeeds, is given up, or the host stops. Raises for what cannot be bound."""
+        deaths = 0
+        while True:
+            try:
+                result = await self._invoke(run)
+            except WorkerLost as lost:
+                error = ErrorInfo("WorkerLost", str(lost))
+                if not lost.guilty:
+                    return run.outcome(Status.INTERRUPTED, error)
+                status = Status.FAILED
+                deaths += 1
+            except InvocationTimeout as timeout:
+                status, error = Status.TIMED_OUT, ErrorInfo("InvocationTimeout", str(timeout))
+            else:
+                run.wrote = result.wrote
+                if result.error is None:
+                    return await self._success(run, result)
+                status, error = Status.FAILED, result.error
+            delay = delay_before(self._retry, run.attempts, self._choose)
+            if delay is None or deaths >= MOST_DEATHS or run.is_spent:
+                return run.outcome(status, error)
+            self._on_retry(run, error, delay.total_seconds())
+            with self._activity.waiting():
+                stopped = await self._stopped_during(delay.total_seconds())
+            if stopped:
+                return run.outcome(Status.INTERRUPTED, error)
+            run.attempts += 1
+            run.last_error = error
+
+    async def _invoke(self, run: Run) -> Result:
+        """One attempt. When a neighbour may have ended its worker it is made again, at no cost, and alone, so
+        that it cannot be mistaken for the culprit a second time."""
+        call = self._call(run)
+        if self._binder.has_inputs:
+            await self._add_inputs(call, run)
+        try:
+            return await self._pool.invoke(call)
+        except WorkerLost as lost:
+            if not _may_repeat(lost, run):
+                raise
+        for _ in range(MOST_REPEATS):
+            try:
+                return await self._pool.invoke_alone(call)
+            except WorkerLost as lost:
+                if not _may_repeat(lost, run):
+                    raise
+        raise WorkerLost("its worker was lost again and again", guilty=False)
+
+    def _call(self, run: Run) -> Call:
+        event = run.event
+        header: dict[str, Any] = {
+            "type": "invoke",
+            "invocation": run.invocation_id,
+            "function": run.function,
+            "kind": event.kind,
+            "data": event.data,
+            "metadata": event.metadata,
+            "trace": {"parent": run.trace.parent, "state": run.trace.state},
+        }
+        if self._retry:
+            header["retry"] = {
+                "count": run.attempts - 1,
+                "max": self._retry.max_retry_count,
+                "error": run.last_error,
+            }
+        if run.fence is not None:
+            header["fence"] = run.fence
+        if isinstance(event.body, bytes):
+            return Call(header, (event.body,), None, self._timeout, event.cancelled)
+        header["stream"] = True
+        return Call(header, (b"",), event.body, self._timeout, event.cancelled)
+
+    async def _add_inputs(self, call: Call, run: Run) -> None:
+        values = await self._binder.inputs(run.event.metadata)
+        call.header["inputs"] = [{"name": name, "kind": kind} for name, kind, _ in values]
+        call.body = (*call.body, *(content for _, _, content in values))
+        call.header["sizes"] = [len(piece) for piece in call.body]
+
+    async def _success(self, run: Run, result: Result) -> Outcome:
+        outcome = run.outcome(Status.SUCCEEDED)
+        outcome.kind, outcome.body = result.kind, result.body
+        outcome.header |= result.data
+        if result.outputs:
+            stored = await self._store_outputs(run, result)
+            outcome.messages, outcome.entities = stored.messages, stored.entities
+            outcome.unsent = stored.unsent
+            outcome.ended = self._clock.now()
+        return outcome
+
+    async def _store_outputs(self, run: Run, result: Result) -> Outputs:
+        """Write the blobs; messages and entities are left to the settlement, which stores them in its own step."""
+        properties = {"traceparent": run.trace.parent, "parent": run.invocation_id}
+        if run.trace.state:
+            properties["tracestate"] = run.trace.state
+        outputs = self._binder.outputs(result.outputs, run.event.metadata, properties)
+        for store, container, name, content in outputs.blobs:
+            await store.put(container, name, content, metadata={"AzureWebJobsParentId": run.invocation_id})
+        return outputs
+
+    async def _stopped_during(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+            return True
+        except TimeoutError:
+            return self._stopping.is_set()
+
+
+def _may_repeat(lost: WorkerLost, run: Run) -> bool:
+    return not lost.guilty and not lost.stopped and run.event.repeatable

@@ -1,0 +1,202 @@
+"""Bindings of one function: inputs brought before the call, outputs taken from what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from ...bindings.blob import BlobStore
+from ...bindings.clock import Clock
+from ...bindings.errors import BindingError
+from ...bindings.expressions import Template
+from ...bindings.names import blob_path, queue_name
+from ...bindings.queue import DEFAULT_TTL, OutgoingMessage, QueueStore
+from ...bindings.table import OutgoingEntity
+from ...bindings.time_span import parse_time_span
+from ...triggers.base import Resources, Unsent
+from ...triggers.descriptor import Binding, FunctionDescriptor
+from ..config.connection import HOST_STORAGE
+from .table_bindings import TableInput, TableOutput
+
+#: Name, kind and content of a value on its way to or from a worker.
+Value = tuple[str, str, bytes]
+
+
+@dataclass(slots=True)
+class Outputs:
+    """What a run put out: blobs to be written, messages and entities to be stored when its event is settled."""
+
+    blobs: list[tuple[BlobStore, str, str, bytes]]
+    messages: list[tuple[QueueStore, OutgoingMessage]]
+    entities: list[tuple[QueueStore, OutgoingEntity]] = field(default_factory=list)
+    unsent: list[Unsent] = field(default_factory=list)
+
+
+class Binder:
+    """Knows the inputs and outputs of one function, with their expressions compiled."""
+
+    def __init__(self, function: FunctionDescriptor, resources: Resources) -> None:
+        self._function = function.name
+        self._clock: Clock = resources.clock
+        self._inputs: list[Callable[[Mapping[str, Any]], Awaitable[Value]]] = []
+        for binding in function.inputs:
+            if binding.type == "blob":
+                load = self._blob_input if binding.storage == "embedded" else self._blob_place
+                self._inputs.append(load(binding, resources))
+            elif binding.type == "table":
+                tables = resources.tables(binding.fields.get("connection") or "")
+                self._inputs.append(TableInput(binding, tables, function.name, resources.clock).load)
+        self._outputs: dict[str, Callable[..., None]] = {}
+        self._unserved = {one.name: one.type for one in function.outputs if one.type in function.unserved}
+        for binding in function.outputs:
+            if binding.type == "queue":
+                self._outputs[binding.name] = self._queue_output(binding, resources)
+            elif binding.type == "blob":
+                self._outputs[binding.name] = self._blob_output(binding, resources)
+            elif binding.type == "table":
+                self._outputs[binding.name] = self._table_output(binding, resources)
+        self.has_inputs = bool(self._inputs)
+
+    async def inputs(self, metadata: Mapping[str, Any]) -> list[Value]:
+        """The value of each input. Raises `BindingError` for one that cannot be found by its binding."""
+        return [await load(metadata) for load in self._inputs]
+
+    def outputs(
+        self, values: Sequence[Value], metadata: Mapping[str, Any], properties: dict[str, Any]
+    ) -> Outputs:
+        """Where each value goes; `properties` travel with every message. Raises `BindingError`."""
+        outputs = Outputs([], [])
+        for name, kind, content in values:
+            if name in self._unserved:
+                outputs.unsent.append(Unsent(name, self._unserved[name], kind, content))
+            elif kind != "none":
+                self._outputs[name](outputs, kind, content, metadata, properties)
+        return outputs
+
+    def _queue_output(self, binding: Binding, resources: Resources) -> Callable[..., None]:
+        store = resources.queues(binding.fields.get("connection") or "")
+        template = Template.parse(binding.fields["queueName"])
+        delay = binding.fields.get("visibilityDelay")
+        wait = parse_time_span(delay) if delay else None
+        ttl = _time_to_live(binding.fields.get("timeToLive"))
+
+        def put(
+            outputs: Outputs,
+            kind: str,
+            content: bytes,
+            metadata: Mapping[str, Any],
+            properties: dict[str, Any],
+        ) -> None:
+            queue = queue_name(template.render(metadata, function=self._function, clock=self._clock))
+            visible_at = self._clock.now() + wait if wait else None
+            for body in message_bodies(kind, content, binding.name):
+                message = OutgoingMessage(
+                    queue=queue, body=body, visible_at=visible_at, ttl=ttl, properties=properties
+                )
+                outputs.messages.append((store, message))
+
+        return put
+
+    def _blob_input(
+        self, binding: Binding, resources: Resources
+    ) -> Callable[[Mapping[str, Any]], Awaitable[Value]]:
+        store, template = _blob(binding, resources)
+
+        async def load(metadata: Mapping[str, Any]) -> Value:
+            path = template.render(metadata, function=self._function, clock=self._clock)
+            found = await store.get(*blob_path(path))
+            return (binding.name, "none", b"") if found is None else (binding.name, "bytes", found[1])
+
+        return load
+
+    def _blob_place(
+        self, binding: Binding, resources: Resources
+    ) -> Callable[[Mapping[str, Any]], Awaitable[Value]]:
+        """Where a blob is that its function fetches itself, with a client of the storage SDK."""
+        _, template = _blob(binding, resources)
+        connection = binding.fields.get("connection") or HOST_STORAGE
+
+        async def load(metadata: Mapping[str, Any]) -> Value:
+            path = template.render(metadata, function=self._function, clock=self._clock)
+            container, name = blob_path(path)
+            place = {"Connection": connection, "ContainerName": container, "BlobName": name}
+            return binding.name, "json", msgspec.json.encode(place)
+
+        return load
+
+    def _blob_output(self, binding: Binding, resources: Resources) -> Callable[..., None]:
+        store, template = _blob(binding, resources)
+
+        def put(
+            outputs: Outputs,
+            kind: str,
+            content: bytes,
+            metadata: Mapping[str, Any],
+            properties: dict[str, Any],
+        ) -> None:
+            path = template.render(metadata, function=self._function, clock=self._clock)
+            outputs.blobs.append((store, *blob_path(path), content))
+
+        return put
+
+    def _table_output(self, binding: Binding, resources: Resources) -> Callable[..., None]:
+        # Not the tables themselves: the queues beside them store messages and entities in one step.
+        store = resources.queues(binding.fields.get("connection") or "")
+        output = TableOutput(binding, self._function, self._clock)
+
+        def put(
+            outputs: Outputs,
+            kind: str,
+            content: bytes,
+            metadata: Mapping[str, Any],
+            properties: dict[str, Any],
+        ) -> None:
+            outputs.entities += [(store, entity) for entity in output.entities(content, metadata)]
+
+        return put
+
+
+def _blob(binding: Binding, resources: Resources) -> tuple[BlobStore, Template]:
+    return resources.blobs(binding.fields.get("connection") or ""), Template.parse(binding.fields["path"])
+
+
+def _time_to_live(value: str | int | None) -> timedelta | None:
+    if value is None:
+        return DEFAULT_TTL
+    if str(value) == "-1":
+        return None
+    return parse_time_span(str(value))
+
+
+def message_bodies(kind: str, content: bytes, name: str) -> list[bytes]:
+    """The messages that one output value stands for (functions-semantics 1.8).
+
+    A JSON array, or text that is one, is one message for each element. Unlike Azure's host, a JSON object goes
+    out as it was written, not indented anew.
+    """
+    if kind == "bytes":
+        return [content]
+    text = content.strip()
+    looks_like_array = text.startswith(b"[") and text.endswith(b"]")
+    looks_like_object = text.startswith(b"{") and text.endswith(b"}")
+    if not looks_like_array and not looks_like_object:
+        return [content]
+    try:
+        value = msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        raise BindingError(
+            f"The output '{name}' looks like JSON but is none ({error}). Give it as bytes to send it as it is."
+        ) from error
+    return [_element(element) for element in value] if isinstance(value, list) else [content]
+
+
+def _element(element: Any) -> bytes:
+    if isinstance(element, str):
+        return element.encode()
+    if isinstance(element, bool):
+        return b"True" if element else b"False"
+    return b"" if element is None else msgspec.json.encode(element)

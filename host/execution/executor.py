@@ -1,0 +1,185 @@
+"""One event to one outcome: a slot, a lock, the attempts, the settlement.
+
+The executor knows nothing of where an event came from. What goes wrong here and what goes wrong in the function
+look the same to the listener: an outcome that did not succeed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+from ...bindings.errors import FunchostError
+from ...bindings.expressions import Template
+from ...bindings.queue import OutgoingMessage, QueueStore
+from ...bindings.table import OutgoingEntity
+from ...triggers.base import Deliver, ErrorInfo, Outcome, Resources, Status, TriggerEvent
+from ...triggers.descriptor import FunctionDescriptor, SingletonMode, SingletonPolicy
+from ..workers.pool import Pool
+from .activity import Activity
+from .attempts import Attempts
+from .binder import Binder
+from .run import Run
+
+
+class LockTimeout(FunchostError):
+    """The singleton's lock was not to be had in time."""
+
+
+class HostStopping(FunchostError):
+    """The host is stopping, so the run was not begun."""
+
+
+class Observer:
+    """Is told of each invocation; the log and whoever counts are observers. Does nothing by itself."""
+
+    def started(self, function: str, invocation_id: str, event: TriggerEvent) -> None:
+        """An event's first attempt is about to begin."""
+
+    def ended(self, outcome: Outcome) -> None:
+        """An event has been settled."""
+
+    def retrying(self, error: ErrorInfo, function: str, invocation_id: str, delay: float) -> None:
+        """An attempt failed and another follows after `delay` seconds."""
+
+
+class Executor:
+    """Runs events on the pool. One for each host; `deliver` gives a function's entrance."""
+
+    def __init__(self, pool: Pool, resources: Resources, observer: Observer) -> None:
+        self._pool = pool
+        self._resources = resources
+        self._observer = observer
+        #: Set when nothing new is to begin: no further attempt, no wait for a lock.
+        self.stopping = asyncio.Event()
+        self.activity = Activity()
+
+    def deliver(self, function: FunctionDescriptor) -> Deliver:
+        """What a listener of `function` calls with its events."""
+        return FunctionRunner(
+            function, self._pool, self._resources, self._observer, self.stopping, self.activity
+        ).run
+
+
+class FunctionRunner:
+    """Runs the events of one function under its policies."""
+
+    def __init__(
+        self,
+        function: FunctionDescriptor,
+        pool: Pool,
+        resources: Resources,
+        observer: Observer,
+        stopping: asyncio.Event,
+        activity: Activity,
+    ) -> None:
+        self._name = function.name
+        self._resources = resources
+        self._observer = observer
+        self._stopping = stopping
+        self._activity = activity
+        policy = function.policy
+        binder = Binder(function, resources)
+        self._attempts = Attempts(function, binder, pool, resources.clock, stopping, self._retrying, activity)
+        self._slots = asyncio.Semaphore(policy.concurrency) if policy.concurrency else None
+        self._singleton = _function_singleton(policy.singleton)
+        scope = self._singleton.scope if self._singleton else None
+        self._scope = Template.parse(scope) if scope else None
+
+    async def run(self, event: TriggerEvent) -> Outcome:
+        """Run the event to its outcome and have it settled. Never raises for what the function did."""
+        run = Run(self._name, event, self._resources.clock)
+        self._observer.started(self._name, run.invocation_id, event)
+        self._activity.invocations += 1
+        try:
+            if self._slots is None and self._singleton is None:
+                outcome = await self._run_and_settle(run)
+            else:
+                outcome = await self._run_in_turn(run)
+        finally:
+            self._activity.invocations -= 1
+        self._observer.ended(outcome)
+        return outcome
+
+    async def _run_in_turn(self, run: Run) -> Outcome:
+        async with AsyncExitStack() as held:
+            if self._slots:
+                await held.enter_async_context(self._slots)
+            if self._singleton:
+                try:
+                    await held.enter_async_context(self._locked(run, self._singleton))
+                except HostStopping as error:
+                    info = ErrorInfo("HostStopping", str(error))
+                    return await self._settle(run, run.outcome(Status.INTERRUPTED, info))
+                except FunchostError as error:
+                    return await self._settle(run, run.failure(error))
+            return await self._run_and_settle(run)
+
+    @contextlib.asynccontextmanager
+    async def _locked(self, run: Run, singleton: SingletonPolicy) -> AsyncIterator[None]:
+        """Hold the singleton's lock. It is given back after the outputs were stored."""
+        name = self._name
+        if self._scope:
+            scope = self._scope.render(run.event.metadata, function=name, clock=self._resources.clock)
+            name = f"{name}.{scope}"
+        locks = self._resources.locks
+        lock = await locks.acquire(
+            name,
+            timeout=singleton.acquisition_timeout,
+            interval=singleton.acquisition_interval,
+            unless=self._stopping,
+        )
+        if lock is None and self._stopping.is_set():
+            raise HostStopping
+        if lock is None:
+            raise LockTimeout(f"The lock '{name}' was not to be had within {singleton.acquisition_timeout}.")
+        run.fence = lock.lease.fence
+        try:
+            yield
+        finally:
+            await locks.release(lock)
+
+    async def _run_and_settle(self, run: Run) -> Outcome:
+        try:
+            outcome = await self._attempts.make(run)
+        except Exception as error:
+            outcome = run.failure(error)
+        return await self._settle(run, outcome)
+
+    async def _settle(self, run: Run, outcome: Outcome) -> Outcome:
+        """Store the outputs and settle the event; what cannot be stored fails the invocation."""
+        settle = run.event.settle or store_outputs
+        if settle is store_outputs and not outcome.messages and not outcome.entities:
+            return outcome
+        try:
+            await settle(outcome)
+            return outcome
+        except Exception as error:
+            failed = run.failure(error)
+        if run.event.settle:
+            try:
+                await run.event.settle(failed)
+            except Exception as error:
+                # Whoever holds it will give it up or bring it again; the run is over all the same.
+                self._resources.report(f"An event of {self._name} could not be settled: {error}")
+        return failed
+
+    def _retrying(self, run: Run, error: ErrorInfo, delay: float) -> None:
+        self._observer.retrying(error, self._name, run.invocation_id, delay)
+
+
+async def store_outputs(outcome: Outcome) -> None:
+    """Store what a run put into queues and tables, where its event brings no settlement of its own."""
+    by_store: dict[QueueStore, tuple[list[OutgoingMessage], list[OutgoingEntity]]] = {}
+    for store, message in outcome.messages:
+        by_store.setdefault(store, ([], []))[0].append(message)
+    for store, entity in outcome.entities:
+        by_store.setdefault(store, ([], []))[1].append(entity)
+    for store, (messages, entities) in by_store.items():
+        await store.send(messages, entities)
+
+
+def _function_singleton(policy: SingletonPolicy | None) -> SingletonPolicy | None:
+    return policy if policy and policy.mode is SingletonMode.FUNCTION else None

@@ -1,0 +1,32 @@
+"""What a run gave, for people who asked for it by hand."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import msgspec
+
+from ...triggers.base import Outcome, Unsent
+
+
+async def result_text(outcome: Outcome) -> str | bytes | None:
+    """The result as text where it is text, else as bytes; None when there is none."""
+    if outcome.kind == "none":
+        return None
+    body = outcome.body
+    content = body if isinstance(body, bytes) else b"".join([chunk async for chunk in body])
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return content
+
+
+def unsent_document(output: Unsent) -> dict[str, Any]:
+    """What would have been sent: JSON as such, text as text, anything else as `valueBase64`."""
+    document: dict[str, Any] = {"name": output.name, "type": output.type}
+    try:
+        text = output.content.decode()
+    except UnicodeDecodeError:
+        return {**document, "valueBase64": base64.b64encode(output.content).decode()}
+    return {**document, "value": msgspec.json.decode(text) if output.kind == "json" else text}

@@ -1,0 +1,1 @@
+"""What the host says: levels, formats, and the lines of each invocation."""
