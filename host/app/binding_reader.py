@@ -156,13 +156,13 @@ class BindingReader:
                 f"'{binding.name}' is not a binding name.",
                 "Use letters, digits and single underscores, no digit first, or $return.",
             )
-        elif binding.name == "$return" and binding.direction != "out":
+        elif binding.name == "$return" and binding.direction != "out" and not _is_left_to_workers(binding):
             self._report.error((*path, "name"), "$return is always an output.", 'Set "direction": "out".')
 
     def _check_direction(self, binding: Binding, path: KeyPath, *, stated: bool) -> None:
         trigger = binding.type.endswith("Trigger")
         allowed = DIRECTIONS.get(binding.type, ("in",) if trigger else ("in", "out"))
-        if binding.direction in allowed:
+        if binding.direction in allowed or _is_left_to_workers(binding):
             return
         said = f"'{binding.direction}'" if stated else "'in', which an absent direction means,"
         self._report.error(
@@ -185,6 +185,12 @@ class BindingReader:
 
     def _errors(self) -> list[str]:
         return [problem.message for problem in self._report.problems if problem.severity == "error"]
+
+
+def _is_left_to_workers(binding: Binding) -> bool:
+    """Whether its direction is for a worker to refuse, as in Azure: then the function's route answers 500."""
+    odd = binding.direction == "inout" or (binding.name == "$return" and binding.direction != "out")
+    return odd and binding.type in DIRECTIONS
 
 
 def settle(value: Any, path: KeyPath, app: AppSettings, report: Report) -> Any:

@@ -326,4 +326,4 @@ def _nearest(name: str, candidates: Any) -> str:
 
 
 def _shown(annotation: Any) -> str:
-    return annotation.__name__ if type(annotation) is type else str(annotation).removeprefix("typing.")
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation).removeprefix("typing.")

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from apps.serving import Host, serve
-from e2e.running import funchost
 
 #: What a function answers to the body `5`.
 GOOD = {
@@ -68,12 +66,6 @@ WITHOUT_ROUTE = ("queue_is_request", "queue_is_list", "timer_is_message")
 @pytest.fixture(scope="module", params=["v1", "v2"])
 def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     yield from serve("signatures", request.param, tmp_path_factory.mktemp("app"))
-
-
-@pytest.fixture(scope="module")
-def listed(host: Host) -> dict[str, Any]:
-    found = funchost("list", "--root", host.root, "--json").stdout
-    return {function["name"]: function for function in __import__("json").loads(found)}
 
 
 @pytest.mark.parametrize("function", GOOD)

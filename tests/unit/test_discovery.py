@@ -739,3 +739,19 @@ def test_a_blob_input_elsewhere_is_its_functions_own_matter(
     found = find(tmp_path, {"Photos": "AccountName=ada;AccountKey=a2V5;BlobEndpoint=http://127.0.0.1/ada"})
     assert [(one.name, one.bindings[0].storage) for one in found.functions] == [("read", "azure")]
     assert [problem.function for problem in found.problems] == ["write"]
+
+
+@pytest.mark.parametrize(
+    "binding",
+    [
+        {"type": "blob", "direction": "inout", "name": "file", "path": "photos/a"},
+        {"type": "http", "direction": "in", "name": "$return"},
+        {"type": "queue", "direction": "in", "name": "$return", "queueName": "orders"},
+    ],
+)
+def test_directions_that_python_does_not_have_are_left_to_the_worker(
+    tmp_path: Path, make_function: MakeFunction, binding: dict[str, str]
+) -> None:
+    make_function("read", MANUAL, binding)
+    [function] = find(tmp_path).functions
+    assert function.bindings[0].direction == binding["direction"]

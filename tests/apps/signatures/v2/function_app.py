@@ -163,7 +163,8 @@ def positional(req, /):
     return "never"
 
 
-@app.route()
+@app.function_name("hidden_parameters")
+@app.route(route="hidden_parameters")
 @hiding
 def hidden_parameters(req: func.HttpRequest) -> str:
     return "never"
@@ -289,15 +290,12 @@ def return_is_input(req: func.HttpRequest):
     return "never"
 
 
-
-
-
-@app.queue_trigger(arg_name="msg", queue_name="a", connection="AzureWebJobsStorage")
+@app.queue_trigger(arg_name="msg", queue_name="first", connection="AzureWebJobsStorage")
 def queue_is_request(msg: func.HttpRequest):
     pass
 
 
-@app.queue_trigger(arg_name="msg", queue_name="b", connection="AzureWebJobsStorage")
+@app.queue_trigger(arg_name="msg", queue_name="second", connection="AzureWebJobsStorage")
 def queue_is_list(msg: typing.List[func.QueueMessage]):
     pass
 
