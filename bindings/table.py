@@ -67,14 +67,8 @@ class Entity(msgspec.Struct, kw_only=True, frozen=True):
         return {**self.properties, **system}
 
     def document(self) -> dict[str, Any]:
-        """The entity as functions get it: what Azure's host gives to Python, in that order."""
-        return {
-            "odata.etag": self.etag,
-            "PartitionKey": self.partition_key,
-            "RowKey": self.row_key,
-            "Timestamp": self.timestamp.isoformat(),
-            **self.properties,
-        }
+        """The entity as functions get it, in Azure's order; like there without its ETag and Timestamp."""
+        return {"PartitionKey": self.partition_key, "RowKey": self.row_key, **self.properties}
 
 
 class TableStore(Protocol):

@@ -1,151 +1,19 @@
-"""The functions that this host serves: each with its trigger, its listener, and what stands in its way."""
+"""All functions that this host serves: brought into service, paused, and ended as the app changes."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from ..bindings.errors import ConfigurationError, FunchostError
-from ..triggers.base import Deliver, ErrorInfo, Listener, Outcome, Resources, Trigger
+from ..triggers.base import ErrorInfo, Resources
 from ..triggers.descriptor import FunctionDescriptor, Problem
 from ..triggers.registry import trigger_class
 from ..triggers.unserved import UnservedTrigger
 from .app.discovery import Discovery
 from .app.function_json import fields_of
 from .execution.executor import Executor
-
-#: Pauses between two tries to start a listener, in seconds; the last one repeats.
-START_PAUSES = (2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 120.0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FunctionStatus:
-    """One function as people and tools are shown it."""
-
-    name: str
-    trigger: str
-    #: Its URL, queue, path or next run.
-    where: str
-    state: str
-    disabled: bool = False
-    errors: tuple[str, ...] = ()
-
-
-class ServedFunction:
-    """A function in service: its listener runs from `start` to `stop`, and is tried again when it fails."""
-
-    def __init__(
-        self,
-        descriptor: FunctionDescriptor,
-        trigger: Trigger,
-        deliver: Deliver,
-        report: Callable[[str], None],
-    ) -> None:
-        self.descriptor = descriptor
-        self.trigger = trigger
-        self.deliver = deliver
-        #: Why the current code or configuration is not (or not newly) in service.
-        self.error: str | None = None
-        #: With an error: whether an older version, which was good, goes on instead.
-        self.outdated = False
-        #: Whether the next `Functions.arrange` is to make it anew, even if nothing about it has changed.
-        self.stale = False
-        self._report = report
-        self._listener: Listener | None = None
-        self._starting: asyncio.Task[None] | None = None
-        self._failure: str | None = None
-
-    def start(self) -> Coroutine[Any, Any, None]:
-        """Start listening. A listener that does not start is tried again until it does."""
-        self._listener = self.trigger.listener(self.deliver)
-        return self._begin(self._listener)
-
-    async def _begin(self, listener: Listener) -> None:
-        if not await self._try_start(listener) and self._listener is listener:
-            trying = self._keep_trying(listener)
-            self._starting = asyncio.create_task(trying, name=f"start {self.descriptor.name}")
-
-    def stop(self) -> Coroutine[Any, Any, None]:
-        """Listen no longer, from now on (it may be started again); what this gives ends when nothing is in
-        flight any more."""
-        starting, listener = self._starting, self._listener
-        self._starting = self._listener = self._failure = None
-        if starting:
-            starting.cancel()
-        return _stopped(starting, listener)
-
-    async def run(self, data: bytes | None) -> Outcome:
-        """Run it once by hand."""
-        return await self.deliver(self.trigger.manual_event(data))
-
-    @property
-    def is_http(self) -> bool:
-        """Whether an HTTP request runs it."""
-        return self.descriptor.trigger.type == "httpTrigger"
-
-    @property
-    def is_started(self) -> bool:
-        """Whether it listens, or is tried again until it does."""
-        return self._listener is not None
-
-    @property
-    def status(self) -> FunctionStatus:
-        """How it stands now."""
-        errors = tuple(text for text in (self.error, self._failure) if text)
-        return FunctionStatus(
-            name=self.descriptor.name,
-            trigger=self.descriptor.trigger.type,
-            where=self.trigger.describe(),
-            state=self._state(),
-            disabled=self.descriptor.disabled,
-            errors=errors,
-        )
-
-    def _state(self) -> str:
-        if self.descriptor.disabled:
-            return "disabled"
-        if self._failure:
-            return f"failing: {self._failure}"
-        if self.error and not self.outdated:
-            return "in error"
-        if self.descriptor.unserved:
-            return f"not served here: {', '.join(self.descriptor.unserved)}"
-        if self._listener is None:
-            return "not listening"
-        return f"{self._listener.state}, with its last good version" if self.error else self._listener.state
-
-    def keep(self, error: str) -> None:
-        """Go on as before, since what it is now cannot be served."""
-        self.outdated = self.outdated or self.error is None
-        self.error = error
-
-    async def _try_start(self, listener: Listener) -> bool:
-        try:
-            await listener.start()
-        except Exception as error:
-            if str(error) != self._failure:
-                self._report(f"The listener of {self.descriptor.name} does not start: {error}")
-            self._failure = str(error)
-            return False
-        self._failure = None
-        return True
-
-    async def _keep_trying(self, listener: Listener) -> None:
-        for attempt in range(1_000_000):
-            await asyncio.sleep(START_PAUSES[min(attempt, len(START_PAUSES) - 1)])
-            if await self._try_start(listener):
-                return
-
-
-async def _stopped(starting: asyncio.Task[None] | None, listener: Listener | None) -> None:
-    if starting:
-        with contextlib.suppress(asyncio.CancelledError):
-            await starting
-    if listener:
-        await listener.stop()
+from .served_function import FunctionStatus, ServedFunction
 
 
 class Functions:
@@ -199,10 +67,7 @@ class Functions:
         """
         descriptors = {descriptor.name: descriptor for descriptor in found}
         self._broken = _broken(problems)
-        for name in [name for name in self._served if name not in descriptors and name not in self._broken]:
-            self._end(self._served.pop(name))
-        for name in self._broken.keys() & self._served.keys():
-            self._served[name].keep(" ".join(self._broken[name][1]))
+        self._leave_out(descriptors.keys())
         more: list[Problem] = []
         for name, descriptor in descriptors.items():
             error = load_errors.get(name)
@@ -259,6 +124,14 @@ class Functions:
         ]
         return sorted([*served, *broken], key=lambda status: status.name.lower())
 
+    def _leave_out(self, found: Collection[str]) -> None:
+        """End what is gone from the app; what is broken there goes on as it was."""
+        for name in [name for name in self._served if name not in found]:
+            if name in self._broken:
+                self._served[name].keep(" ".join(self._broken[name][1]))
+            else:
+                self._end(self._served.pop(name))
+
     def _take_in(self, descriptor: FunctionDescriptor, error: ErrorInfo | None) -> None:
         """Put the function in the place of what was there, unless that is the same."""
         old = self._served.get(descriptor.name)
@@ -283,7 +156,8 @@ class Functions:
     def _problem(self, descriptor: FunctionDescriptor, wrong: FunchostError) -> Problem:
         key = wrong.key if isinstance(wrong, ConfigurationError) else None
         place = f"bindings.{descriptor.trigger.name}.{key}" if key else None
-        return Problem(str(wrong), _file(descriptor, self._resources), place, function=descriptor.name)
+        file = descriptor.definition(self._resources.root)
+        return Problem(str(wrong), file, place, function=descriptor.name)
 
     def _check_routes(self) -> list[Problem]:
         triggers = [served.trigger for served in self._served.values() if served.is_http]
@@ -330,8 +204,3 @@ def _broken(problems: Iterable[Problem]) -> dict[str, tuple[str, tuple[str, ...]
             _, reasons = broken.get(problem.function, ("", ()))
             broken[problem.function] = ("?", (*reasons, problem.message))
     return broken
-
-
-def _file(descriptor: FunctionDescriptor, resources: Resources) -> str:
-    path = descriptor.script_file if descriptor.decorated else descriptor.directory / "function.json"
-    return str(path.relative_to(resources.root)) if path.is_relative_to(resources.root) else str(path)

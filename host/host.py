@@ -4,39 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..bindings.clock import Clock, SystemClock
-from ..bindings.errors import ConfigurationError, StoreError
-from ..bindings.queue import QueueStore
-from ..triggers.base import ErrorInfo, Resources
 from ..triggers.descriptor import Problem
 from ..triggers.wakeups import SchedulerWakeups
-from ..triggers.watch import Watch
-from .app.discovery import Discovery
 from .availability import OFFLINE, Availability
-from .config.configuration import Configuration, HostOptions, Mode
+from .code import Code
+from .code_watch import CodeWatch
 from .config.restart import settled_at_start, waiting_for_restart
+from .configuration import Configuration, HostOptions, Mode
 from .execution.executor import Executor
 from .functions import Functions
 from .keys import Keys
 from .logs.log import Log
 from .logs.log_levels import LogLevels
 from .logs.observers import LogObserver
-from .reload import CodeWatch
+from .resources import make_resources
 from .runtime import Runtime, RuntimeFile
 from .storage import EmbeddedStorage
-from .workers.call import IndexFailed
-from .workers.generation import Generation
 from .workers.pool import Pool
 
 if TYPE_CHECKING:
     from ..triggers.http_front import HttpFront
-
-#: Seconds between two sweeps of messages whose time to live is over.
-SWEEP_INTERVAL = 60.0
 
 #: How long what was interrupted by the end of the drain time may take to be given back, in seconds.
 SETTLE_TIMEOUT = 5.0
@@ -74,8 +66,8 @@ class Host:
         self._began = self._clock.monotonic()
         settings = self.configuration.settings
         self._settled = settled_at_start(settings)
-        self.discovery = self.configuration.finder.find()
-        self.problems = [*settings.problems, *self.discovery.problems]
+        self._found = self.configuration.finder.find()
+        self.problems = [*settings.problems, *self._found.problems]
         return self.problems
 
     async def open(self) -> None:
@@ -88,8 +80,9 @@ class Host:
         self._observer = LogObserver(self._log)
         settings = self.configuration.worker_settings
         self.pool = Pool(settings, self.configuration.worker_count, self._observer.worker_said, self._report)
+        self._code = Code(self.configuration, self.pool, self._found)
         # The workers start and load while the store is opened.
-        loading = asyncio.create_task(self._load())
+        loading = asyncio.create_task(self._code.load())
         try:
             await self._open_storage()
             await self._open_front()
@@ -103,7 +96,8 @@ class Host:
         self._functions = Functions(
             self.executor, self.resources, listen=self.configuration.options.mode is Mode.SERVE
         )
-        self.problems += self._arrange(self.discovery, errors)
+        found = self._code.arrange(self.functions, errors)
+        self.problems = [*self.configuration.settings.problems, *self._code.discovery.problems, *found]
         names = [served.descriptor.name for served in self.functions if not served.error]
         self._observer.initialized(names, self._clock.monotonic() - self._began)
 
@@ -112,30 +106,11 @@ class Host:
         await self.availability.begin()
         if self.front:
             self._announce()
-        self._spawn(self._sweep())
+        self._spawn(self.storage.sweep())
         self._spawn(self.availability.watch())
         if self.configuration.watches_code:
             await self._watch_code()
         self._observer.serving(self._clock.monotonic() - self._began)
-
-    async def _load(self) -> dict[str, ErrorInfo]:
-        """Start workers and have them load the functions, which they may first have to tell us of."""
-        inspects = self.configuration.options.mode is Mode.INSPECT
-        if inspects and self.discovery.script is None:
-            return {}
-        new = await self.pool.begin()
-        try:
-            self.discovery = await self._index(new, self.discovery)
-        except IndexFailed as failed:
-            self.discovery = Discovery((), (*self.discovery.problems, _index_problem(self.discovery, failed)))
-        self.problems = [*self.configuration.settings.problems, *self.discovery.problems]
-        return {} if inspects else await self.pool.adopt(new, self.discovery.functions)
-
-    async def _index(self, new: Generation, found: Discovery) -> Discovery:
-        """What was found, completed by what the script's decorators say. Raises `IndexFailed`."""
-        if found.script is None:
-            return found
-        return self.configuration.finder.indexed(found, await new.index(found.script))
 
     async def _open_storage(self) -> None:
         base64 = self.configuration.settings.host_json.extensions.queues.messageEncoding == "base64"
@@ -143,35 +118,17 @@ class Host:
             self.configuration.store_folder, self._clock, base64=base64, report=self._report
         )
         self.owner = self.storage.owner
-        await self.storage.presence.start()
-        self.keys = Keys(self.storage.state)
+        await self._storage.presence.start()
+        self.keys = Keys(self._storage.state)
         await self.keys.load()
         self.wakeups = SchedulerWakeups(self._clock)
         await self.wakeups.start()
-        self.watch = Watch()
-        zone = (
-            self.configuration.settings.app.get("WEBSITE_TIME_ZONE")
-            or self.configuration.settings.app.get("TZ")
-            or "UTC"
-        )
-        storage = self._storage
         from .http_service import make_front  # not before the workers are on their way
 
         # Also where nothing listens: an HTTP function that is run by hand still has its route.
         self._http = make_front(self)
-        self.resources = Resources(
-            root=self.configuration.root,
-            queues=self._queues,
-            blobs=lambda connection: storage.blobs,
-            tables=lambda connection: storage.tables,
-            locks=storage.locks,
-            state=storage.state,
-            wakeups=self.wakeups,
-            watch=self.watch,
-            http=self._http,
-            clock=self._clock,
-            time_zone=zone.removeprefix(":"),
-            report=self._report,
+        self.resources = make_resources(
+            self.configuration, self._storage, self.wakeups, self._http, self._clock, self._report
         )
 
     async def _open_front(self) -> None:
@@ -180,13 +137,6 @@ class Host:
         port = await self._http.start(self.configuration.address, self.configuration.port)
         self.front = self._http
         self.url = self.configuration.url(port)
-
-    def _arrange(self, discovery: Discovery, errors: Mapping[str, ErrorInfo]) -> list[Problem]:
-        """Have the functions served; returns further problems that this brings."""
-        found = self.functions.arrange(
-            discovery.functions, discovery.problems, errors, still_served=self.pool.serves
-        )
-        return [*found, *(_load_problem(name, error) for name, error in errors.items())]
 
     def _announce(self) -> None:
         self._runtime_file = RuntimeFile(self.configuration.store_folder, self.owner)
@@ -208,36 +158,20 @@ class Host:
         async with self._reloading:
             settings = self.configuration.read()
             if any(problem.severity == "error" for problem in settings.problems):
-                self._tell([*settings.problems, *self.discovery.problems])
+                self._tell([*settings.problems, *self._code.discovery.problems])
                 self._report("The settings cannot be used as they are; the host goes on with those before.")
                 return
             self.configuration.settings = settings
             self._log.levels = LogLevels(settings.host_json.logging.logLevel)
             before = self.functions.outdated
-            found = await self._bring_in(self.configuration.finder.find())
+            found = await self._code.reload(self.functions)
+            self._announce()
             waiting = waiting_for_restart(self._settled, settled_at_start(settings))
-            self._tell([*settings.problems, *waiting, *self.discovery.problems, *found])
+            self._tell([*settings.problems, *waiting, *self._code.discovery.problems, *found])
             kept = [name for name in self.functions.outdated if name not in before]
             if kept:
                 self._report(f"The last good version goes on for: {', '.join(kept)}.")
             self._log.say("info", f"Reloaded: {len(self.functions)} functions.")
-
-    async def _bring_in(self, discovery: Discovery) -> list[Problem]:
-        new = await self.pool.begin(self.configuration.worker_settings)
-        try:
-            discovery = self.functions.without_refused(await self._index(new, discovery))
-        except IndexFailed as failed:
-            await self.pool.discard(new)
-            self.functions.keep(str(failed))
-            self.discovery = discovery
-            return [_index_problem(discovery, failed)]
-        broken = {problem.function for problem in discovery.problems if problem.function}
-        errors = await self.pool.adopt(new, discovery.functions, keep=broken)
-        self.discovery = discovery
-        found = self._arrange(discovery, errors)
-        await self.functions.listen()
-        self._announce()
-        return found
 
     def _tell(self, problems: list[Problem]) -> None:
         """Take down what is to be mended now, and show what was not shown before."""
@@ -327,17 +261,8 @@ class Host:
             return
         self._warmed_up = True
         for served in self.functions:
-            function = served.descriptor
-            if function.trigger.type == "warmupTrigger" and function.name.lower() == "warmup":
+            if served.descriptor.trigger.type == "warmupTrigger":
                 await served.run(None)
-
-    def _queues(self, connection: str) -> QueueStore:
-        found = self.configuration.settings.app.connection(connection)
-        if not found.usable:
-            raise ConfigurationError(
-                found.message or f"The connection '{connection}' cannot be used.", key="connection"
-            )
-        return self.storage.queues
 
     def _report(self, message: str) -> None:
         self._log.say("warning", message, category="Host.General")
@@ -348,7 +273,7 @@ class Host:
         host_json = self.configuration.settings.host_json
         self._code_watch = CodeWatch(
             self.configuration.root,
-            self.watch,
+            self.resources.watch,
             self._code_changed,
             self._report,
             directories=host_json.watchDirectories,
@@ -361,30 +286,7 @@ class Host:
         if self.state != OFFLINE:
             await self.reload()
 
-    async def _sweep(self) -> None:
-        while True:
-            await asyncio.sleep(SWEEP_INTERVAL)
-            try:
-                while await self.storage.queues.sweep():
-                    pass
-            except StoreError as error:
-                self._report(str(error))
-
-    def _spawn(self, work: object) -> None:
-        task = asyncio.get_running_loop().create_task(work)  # type: ignore[arg-type,var-annotated]
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _index_problem(discovery: Discovery, failed: IndexFailed) -> Problem:
-    script = discovery.script.name if discovery.script else None
-    message = f"The app has no functions: {failed.error.message}\n{failed.error.traceback}".rstrip()
-    return Problem(message, script, fix="Mend the script; it is read again as soon as it changes.")
-
-
-def _load_problem(name: str, error: ErrorInfo) -> Problem:
-    return Problem(
-        f"The code of {name} does not load: {error.type}: {error.message}\n{error.traceback}".rstrip(),
-        fix="Mend the code; it is read again as soon as it changes.",
-        function=name,
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,10 +11,14 @@ from ..bindings.embedded_lease import EmbeddedLeases
 from ..bindings.embedded_queue import MAX_BODY, MAX_BODY_BASE64, EmbeddedQueues
 from ..bindings.embedded_state import EmbeddedState
 from ..bindings.embedded_table import EmbeddedTables
+from ..bindings.errors import StoreError
 from ..bindings.folder_blobs import FolderBlobs
 from ..bindings.presence import Presence
 from ..bindings.store import Store
 from ..triggers.locks import Locks
+
+#: Seconds between two sweeps of messages whose time to live is over.
+SWEEP_INTERVAL = 60.0
 
 
 class EmbeddedStorage:
@@ -27,6 +32,7 @@ class EmbeddedStorage:
         base64: bool = True,
         report: Callable[[str], None] = lambda message: None,
     ) -> None:
+        self._report = report
         #: This process on the store, in leases and in flight.
         self.owner = new_id()
         self.store = Store(folder, clock=clock)
@@ -37,6 +43,16 @@ class EmbeddedStorage:
         self.state = EmbeddedState(self.store, self.queues)
         self.locks = Locks(EmbeddedLeases(self.store), self.owner, report=report)
         self.presence = Presence(self.store, self.owner, report=report)
+
+    async def sweep(self) -> None:
+        """Remove messages whose time to live is over, for as long as this runs."""
+        while True:
+            await asyncio.sleep(SWEEP_INTERVAL)
+            try:
+                while await self.queues.sweep():
+                    pass
+            except StoreError as error:
+                self._report(str(error))
 
     async def close(self) -> None:
         """Give back leases and messages, and close the store."""

@@ -9,7 +9,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from funchost.host.workers.worker_process import Call, Result, WorkerProcess, WorkerSettings
+from funchost.host.workers.call import Call, Result
+from funchost.host.workers.worker_process import WorkerProcess
+from funchost.host.workers.worker_settings import WorkerSettings
 from funchost.triggers.descriptor import Binding, FunctionDescriptor
 
 T = TypeVar("T")

@@ -88,7 +88,8 @@ class Outcome(msgspec.Struct, kw_only=True):
 class TriggerEvent(msgspec.Struct, kw_only=True):
     """Something happened that a function is to be run for."""
 
-    #: What the worker is told of the value: ``http``, ``queue``, ``blob``, ``file``, ``timer`` or ``manual``.
+    #: What the worker is told of the value: ``http``, ``queue``, ``blob``, ``file``, ``timer``, ``warmup`` or
+    #: ``manual``.
     kind: str
     #: The value's raw content; where it is too large to be held, a stream that starts anew each time it is
     #: iterated (only once unless the event is repeatable).
@@ -112,7 +113,7 @@ class TriggerEvent(msgspec.Struct, kw_only=True):
     #: and entities when it succeeded. If it raises, the invocation counts as failed and it is called again
     #: with that.
     settle: Callable[[Outcome], Awaitable[None]] | None = None
-    #: Set when the caller has gone away: the run may be cancelled.
+    #: Is given what cancels the run, and calls it when the caller has gone away.
     cancelled: Callable[[Callable[[], None]], None] | None = None
 
 

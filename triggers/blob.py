@@ -159,11 +159,13 @@ def _details(message: QueueMessage, info: BlobInfo) -> dict[str, object]:
 
 
 def _properties(info: BlobInfo) -> dict[str, Any]:
+    """Named as in `InputStream.blob_properties`; expressions find them in any case."""
     return {
-        "length": info.length,
-        "contentType": info.content_type,
-        "eTag": info.etag,
-        "lastModified": info.modified_at.isoformat(),
+        "Length": info.length,
+        "ContentLength": info.length,
+        "ContentType": info.content_type,
+        "ETag": info.etag,
+        "LastModified": info.modified_at.isoformat(),
     }
 
 

@@ -80,7 +80,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binding:
-    """One checked entry of a function.json."""
+    """One checked binding, as an entry of a function.json or a decorator says it."""
 
     #: The type in its known spelling, such as ``queueTrigger``.
     type: str
@@ -116,8 +116,13 @@ class FunctionDescriptor:
     decorated: bool = False
     #: Types of its bindings that need a service which is not spoken here: it can only be run by hand.
     unserved: tuple[str, ...] = ()
-    #: A hash of function.json and the app's settings for it: the listener is restarted when it changes.
+    #: A hash of its definition and the app's settings for it: the listener is restarted when it changes.
     fingerprint: str = ""
+
+    def definition(self, root: Path) -> str:
+        """The file that defines it, for people: relative to the app root, if it lies there."""
+        path = self.script_file if self.decorated else self.directory / "function.json"
+        return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
 
     @property
     def needs_binding_data(self) -> bool:

@@ -99,14 +99,16 @@ class HttpListener:
 
 def route_problems(triggers: Iterable[HttpTrigger]) -> list[Problem]:
     """What is wrong between routes: collisions, each an error of the later function, and where Azure's order differs."""
-    conflicts = find_conflicts(trigger.route for trigger in triggers)
+    by_name = {trigger.function.name: trigger for trigger in triggers}
+    files = {name: one.function.definition(one.resources.root) for name, one in by_name.items()}
+    conflicts = find_conflicts(trigger.route for trigger in by_name.values())
     taken_out = {route.function for route, _ in conflicts}
-    problems = [_collision(route, other) for route, other in conflicts]
-    rest = [trigger.route for trigger in triggers if trigger.route.function not in taken_out]
+    problems = [_collision(route, other, files[route.function]) for route, other in conflicts]
+    rest = [trigger.route for name, trigger in by_name.items() if name not in taken_out]
     return problems + [
         Problem(
             str(difference),
-            file=f"{difference.ours}/function.json",
+            file=files[difference.ours],
             key="route",
             fix="Nothing, unless the app is to run on Azure too: rename a function or narrow a route then.",
             severity="warning",
@@ -115,11 +117,11 @@ def route_problems(triggers: Iterable[HttpTrigger]) -> list[Problem]:
     ]
 
 
-def _collision(route: Route, other: Route) -> Problem:
+def _collision(route: Route, other: Route, file: str) -> Problem:
     return Problem(
         f"The route '/{route.template.text}' of '{route.function}' is taken by '{other.function}' "
         f"for the method {route.shares_method(other)}.",
-        file=f"{route.function}/function.json",
+        file=file,
         key="route",
         fix="Give it another route, or methods of its own.",
         function=route.function,

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple, cast
 
 from aiohttp.web import BaseRequest, StreamResponse
 from multidict import istr
 
-from ..bindings.errors import ConfigurationError
 from .base import Outcome
+from .common_headers import CommonHeaders
 from .http_endpoint import Endpoint, FrontOptions
+from .http_gate import HTML, Gate
 from .http_request import (
     SMALL_BODY,
     BodyError,
@@ -27,7 +28,7 @@ from .http_request import (
     printable,
     read_small,
 )
-from .http_response import FAILED, TEXT, Headers, Reply, ResponseError, checked_headers, render
+from .http_response import FAILED, Reply, ResponseError, render
 from .http_server import (
     Connection,
     HttpServer,
@@ -35,7 +36,6 @@ from .http_server import (
     discard,
     may_have_body,
     send_stream,
-    with_headers,
 )
 from .routes import Route, Router, split_path
 from .throttle import Throttle
@@ -49,11 +49,9 @@ Authorize = Callable[[str | None, str, str], bool]
 #: Ready for lookup, since every request asks for it.
 _KEY = istr("x-functions-key")
 
-_HTML = (("Content-Type", "text/html; charset=utf-8"), ("Cache-Control", "no-store"))
 #: The home page shows values of the app: whatever they held, a browser would run and load nothing.
-_HOME = (*_HTML, ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'"))
+_HOME = (*HTML, ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'"))
 NO_HOME = Reply(204)
-NOT_RUNNING = Reply(503, (TEXT,), b"Function host is not running.")
 THROTTLED = Reply(429, (("X-FUNCTION-SCALEOUT", "1"),))
 NOT_FOUND = Reply(404)
 UNAUTHORIZED = Reply(401)
@@ -79,14 +77,8 @@ class HttpFront:
         self._admin = admin
         self._endpoints: dict[str, Endpoint] = {}
         self._router: Router | None = None
-        #: Whether functions can run now.
-        self._open = False
-        #: What every request is answered with while the app is offline.
-        self._offline: Reply | None = None
-        #: Set once it is known whether functions can run.
-        self._settled = asyncio.Event()
-        self._custom = _custom_headers(options.custom_headers)
-        self._decorates = options.cors is not None or bool(self._custom)
+        self._gate = Gate(options.ready_timeout)
+        self._headers = CommonHeaders(options.cors, options.custom_headers)
         self._throttle = _throttle(options)
         self._server: HttpServer | None = None
         self._sockets: asyncio.Server | None = None
@@ -105,16 +97,11 @@ class HttpFront:
 
     def set_ready(self, ready: bool) -> None:
         """Say whether functions can run; until then requests wait."""
-        self._open, self._offline = ready, None
-        if ready:
-            self._settled.set()
-        else:
-            self._settled.clear()
+        self._gate.set_ready(ready)
 
     def set_offline(self, page: bytes) -> None:
         """Answer with 503 and this HTML, until `set_ready`; requests that run go on."""
-        self._open, self._offline = False, Reply(503, _HTML, page)
-        self._settled.set()
+        self._gate.set_offline(page)
 
     async def start(self, address: str, port: int) -> int:
         """Listen, and return the port (0 takes any free one). Raises `OSError` when it cannot be had."""
@@ -149,8 +136,8 @@ class HttpFront:
         match = self._current_router().match_exact(request.method, path)
         segments = [] if match is not None else split_path(path)
         if segments and segments[0].lower() in self.options.admin_prefixes:
-            return self._decorated(request, await self._admin(request))
-        if not self._open and (refusal := await self._closed()):
+            return self._headers.on_response(request, await self._admin(request))
+        if not self._gate.is_open and (refusal := await self._gate.refusal()):
             return self._whole(request, refusal)
         match = match or self._current_router().match_segments(request.method, segments)
         if match is None and not segments and request.method in ("GET", "HEAD"):
@@ -167,26 +154,18 @@ class HttpFront:
             self._router = Router.build(endpoint.route for endpoint in self._endpoints.values())
         return self._router
 
-    async def _closed(self) -> Reply | None:
-        """Wait until functions can run; the answer where they cannot."""
-        try:
-            await asyncio.wait_for(self._settled.wait(), self.options.ready_timeout)
-        except TimeoutError:
-            return NOT_RUNNING
-        return self._offline
-
     def _home(self) -> Reply:
         page = self.options.home_page
         return Reply(200, _HOME, page()) if page else NO_HOME
 
     async def _execute(self, call: _Call) -> StreamResponse:
-        if call.match is None:
+        route, params = call.match or (None, {})
+        endpoint = self._endpoints.get(route.function) if route is not None else None
+        if endpoint is None:
             return self._whole(call.request, NOT_FOUND)
-        route, params = call.match
-        endpoint = self._endpoints.get(route.function)
-        refusal = NOT_FOUND if endpoint is None else self._refusal(call, endpoint) or endpoint.instead
-        if endpoint is None or refusal is not None:
-            return self._whole(call.request, refusal or NOT_FOUND)
+        refusal = self._refusal(call, endpoint) or endpoint.instead
+        if refusal is not None:
+            return self._whole(call.request, refusal)
         endpoint.running += 1
         try:
             return await self._run(call, endpoint, params)
@@ -250,23 +229,10 @@ class HttpFront:
 
     def _dressed(self, request: BaseRequest, reply: Reply) -> Reply:
         """The reply with what every response gets: CORS and custom headers, and the end of the connection."""
-        if self._decorates:
-            reply = with_headers(reply, self._cors_headers(request), self._custom)
+        reply = self._headers.on_reply(request, reply)
         if self._stopping or (request.body_exists and _waits_to_continue(request)):
             reply = Reply(reply.status, reply.headers, reply.body, close=True)
         return reply
-
-    def _decorated(self, request: BaseRequest, response: StreamResponse) -> StreamResponse:
-        """The admin handler's response, with the headers that every response gets."""
-        if self._decorates and not response.prepared:
-            response.headers.update(self._cors_headers(request))
-            for name, value in self._custom:
-                response.headers.setdefault(name, value)
-        return response
-
-    def _cors_headers(self, request: BaseRequest) -> Headers:
-        cors = self.options.cors
-        return cors.headers(request.headers.get("Origin")) if cors is not None else ()
 
 
 def _waits_to_continue(request: BaseRequest) -> bool:
@@ -287,17 +253,6 @@ def _rendered(endpoint: Endpoint, outcome: Outcome) -> Reply:
             reply.status,
         )
     return reply
-
-
-def _custom_headers(headers: Mapping[str, str]) -> Headers:
-    try:
-        return checked_headers(headers.items())
-    except ResponseError as error:
-        raise ConfigurationError(
-            str(error).replace("The response", "The list of custom headers"),
-            file="host.json",
-            key="extensions.http.customHeaders",
-        ) from None
 
 
 def _throttle(options: FrontOptions) -> Throttle | None:

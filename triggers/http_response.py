@@ -202,10 +202,10 @@ def _cookie(cookie: Any) -> str:
         raise ResponseError(f"The response has a cookie with the impossible name {name!r}.")
     text = f"{name}={quote(str(given.get('value', '')), safe='', errors='replace')}"
     for key, attribute in _COOKIE_ATTRIBUTES.items():
-        value = given.get(key, "")
+        value = given.get(key, False)
         if value is True and key in ("secure", "httponly"):
             text += f"; {attribute}"
-        elif not isinstance(value, bool) and value != "":
+        elif not isinstance(value, bool) and (value != "" or key in ("domain", "path")):
             text += f"; {attribute}={_same_site(name, value) if key == 'samesite' else value}"
     return text
 

@@ -193,12 +193,3 @@ async def discard(body: bytes | AsyncIterable[bytes]) -> None:
     close = getattr(body, "aclose", None)
     if close is not None:
         await close()
-
-
-def with_headers(reply: Reply, forced: Headers, defaults: Headers) -> Reply:
-    """The reply with more headers: `forced` ones replace its own, `defaults` only fill in."""
-    replaced = {name.lower() for name, _ in forced if name != "Vary"}
-    kept = tuple(pair for pair in reply.headers if pair[0].lower() not in replaced)
-    taken = {name.lower() for name, _ in kept + forced}
-    added = tuple(pair for pair in defaults if pair[0].lower() not in taken)
-    return Reply(reply.status, kept + forced + added, reply.body, reply.close)

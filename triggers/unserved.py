@@ -20,8 +20,4 @@ class UnservedTrigger(Trigger):
 
     def manual_event(self, data: bytes | None) -> TriggerEvent:
         """The data as the service would have brought it."""
-        return TriggerEvent(
-            kind="manual",
-            body=data or b"",
-            reason="This function was programmatically called via the host APIs.",
-        )
+        return TriggerEvent(kind="manual", body=data or b"")

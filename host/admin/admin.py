@@ -1,6 +1,6 @@
 """The admin API: what tools ask a running host over HTTP (functions-semantics, section 12; docs/admin-api.md).
 
-Here is which paths there are and who may call them. `admin_functions`, `admin_host` and `admin_keys` answer.
+Here is which paths there are and who may call them. `functions`, `host` and `keys` beside it answer.
 """
 
 from __future__ import annotations

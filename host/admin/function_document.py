@@ -12,7 +12,7 @@ from ...triggers.http import HttpTrigger
 from ..app.discovery import FUNCTIONS
 from ..app.function_json import FUNCTION_JSON
 from ..config.jsonc import loads
-from ..functions import FunctionStatus, ServedFunction
+from ..served_function import FunctionStatus, ServedFunction
 
 if TYPE_CHECKING:
     from ..host import Host

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -12,8 +11,8 @@ from ...bindings.errors import BindingError
 from ...triggers.base import Outcome, TriggerEvent
 from ...triggers.http_server import discard
 from ..availability import OFFLINE
-from ..execution.outcome import result_text, unsent_document
-from ..functions import FunctionStatus, ServedFunction
+from ..execution.outcome import outcome_document
+from ..served_function import FunctionStatus, ServedFunction
 from .call import AdminCall, Answer
 from .function_document import function_document
 from .portal_request import PortalRequest
@@ -68,32 +67,6 @@ class FunctionsApi:
     def _status(self, call: AdminCall) -> FunctionStatus | None:
         name = call.names[0].lower()
         return next((one for one in self._host.functions.status() if one.name.lower() == name), None)
-
-
-async def outcome_document(outcome: Outcome) -> dict[str, Any]:
-    """An outcome as the command line and other tools read it."""
-    document: dict[str, Any] = {
-        "function": outcome.function,
-        "invocationId": outcome.invocation_id,
-        "status": outcome.status.value,
-        "attempts": outcome.attempts,
-        "durationMs": round((outcome.ended - outcome.started).total_seconds() * 1000, 3),
-        "kind": outcome.kind,
-    }
-    if outcome.error:
-        document["error"] = {
-            "type": outcome.error.type,
-            "message": outcome.error.message,
-            "traceback": outcome.error.traceback,
-        }
-    content = await result_text(outcome)
-    if isinstance(content, str):
-        document["result"] = content
-    elif content is not None:
-        document["resultBase64"] = base64.b64encode(content).decode()
-    if outcome.unsent:
-        document["outputs"] = [unsent_document(each) for each in outcome.unsent]
-    return document
 
 
 async def _event(call: AdminCall, served: ServedFunction) -> TriggerEvent:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ...triggers.descriptor import Problem
 from ...triggers.http import HttpTrigger
-from ..functions import FunctionStatus, ServedFunction
+from ..served_function import FunctionStatus, ServedFunction
 
 if TYPE_CHECKING:
     from ..host import Host

@@ -132,12 +132,11 @@ class _Reading:
         # A policy that was already found wrong would only be complained about once more.
         sound = not self.report.failed
         policy = self.policy(top, trigger, read.index(trigger)) if trigger and sound else None
-        decorated = self.source.decorated
-        script = decorated.script if decorated else self.script(top.get("scriptFile"))
+        script = self.script(top.get("scriptFile"))
         self.check_source(top)
         if trigger is None or script is None or policy is None:
             return None
-        others = tuple(each for each in read if each and each is not trigger)
+        decorated = self.source.decorated
         return self.stamped(
             FunctionDescriptor(
                 name=self.source.name,
@@ -146,7 +145,7 @@ class _Reading:
                 entry_point=decorated.entry_point if decorated else top.get("entryPoint", "main"),
                 decorated=decorated is not None,
                 trigger=trigger,
-                bindings=others,
+                bindings=tuple(each for each in read if each and each is not trigger),
                 policy=policy,
                 disabled=self.disabled(top.get("disabled", False)),
                 unserved=self.bindings.tell_unserved(read),
@@ -191,6 +190,8 @@ class _Reading:
         return read[places[0]] if len(places) == 1 else None
 
     def script(self, named: str | None) -> Path | None:
+        if self.source.decorated:
+            return self.source.decorated.script
         try:
             return find_script(self.source.directory, self.reader.root, named)
         except ConfigurationError as error:

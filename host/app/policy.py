@@ -9,26 +9,17 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from msgspec import Meta, Struct
 
-from ...bindings.errors import ConfigurationError
 from ...triggers.descriptor import (
     Policy,
     QueuePolicy,
-    RetryPolicy,
-    RetryStrategy,
     SingletonMode,
     SingletonPolicy,
 )
 from ..config.checker import Span
 from ..config.host_models import HostJson, RetryFields
+from ..config.retry import retry_policy
 
 _T = TypeVar("_T")
-
-_NO_TIME = timedelta(0)
-
-_NEEDED: dict[RetryStrategy, tuple[str, ...]] = {
-    RetryStrategy.FIXED_DELAY: ("delayInterval",),
-    RetryStrategy.EXPONENTIAL_BACKOFF: ("minimumInterval", "maximumInterval"),
-}
 
 
 class SingletonFields(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -117,24 +108,6 @@ def policy_of(
         timeout=fields.timeout if "timeout" in said else host_json.functionTimeout,
         concurrency=fields.concurrency,
         queue=_queue(fields, host_json, trigger, development),
-    )
-
-
-def retry_policy(fields: RetryFields) -> RetryPolicy:
-    """The checked retry policy. Raises `ConfigurationError` with the key that is missing or contradicts."""
-    strategy = RetryStrategy(fields.strategy)
-    for key in _NEEDED[strategy]:
-        if getattr(fields, key) is None:
-            raise ConfigurationError(f"A retry policy of {strategy} needs '{key}'.", key=key)
-    least, most = fields.minimumInterval or _NO_TIME, fields.maximumInterval or _NO_TIME
-    if strategy is RetryStrategy.EXPONENTIAL_BACKOFF and least > most:
-        raise ConfigurationError("'minimumInterval' is longer than 'maximumInterval'.", key="minimumInterval")
-    return RetryPolicy(
-        strategy=strategy,
-        max_retry_count=fields.maxRetryCount,
-        delay_interval=fields.delayInterval or _NO_TIME,
-        minimum_interval=least,
-        maximum_interval=most,
     )
 
 

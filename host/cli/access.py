@@ -41,7 +41,7 @@ async def opened_store(app: App) -> AsyncIterator[EmbeddedStorage]:
 @asynccontextmanager
 async def inspected(app: App) -> AsyncIterator[Host]:
     """The app's functions as a host would find them; no code is loaded."""
-    from ..config.configuration import HostOptions, Mode
+    from ..configuration import HostOptions, Mode
     from ..host import Host  # half a second that other commands need not wait
 
     log = Log(sys.stderr, "plain", "warning")
@@ -59,7 +59,7 @@ async def inspected(app: App) -> AsyncIterator[Host]:
 
 async def function_names(app: App) -> list[str]:
     """The names of all functions of the app, those in error included."""
-    from ..config.configuration import Configuration, HostOptions
+    from ..configuration import Configuration, HostOptions
 
     found = Configuration(HostOptions(root=app.root, store=app.store)).finder.find()
     if found.script is not None:

@@ -12,8 +12,8 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from ...bindings.errors import BindingError, ConfigurationError, FunchostError, HostUnreachable, NotFound
-from ..functions import FunctionStatus
 from ..runtime import Runtime
+from ..served_function import FunctionStatus
 
 #: Seconds in which a host that is well answers what needs no work.
 ANSWER_TIMEOUT = 5.0

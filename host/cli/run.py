@@ -70,7 +70,7 @@ def _in_running_host(
 
 
 async def _in_own_host(app: App, name: str, data: bytes | None, timeout: timedelta | None) -> dict[str, Any]:
-    from ..config.configuration import HostOptions, Mode
+    from ..configuration import HostOptions, Mode
     from ..host import Host
 
     log = Log(sys.stderr, "pretty" if sys.stderr.isatty() else "plain")
@@ -92,7 +92,7 @@ async def _in_own_host(app: App, name: str, data: bytes | None, timeout: timedel
 
 
 async def _run(host: Any, name: str, data: bytes | None, timeout: timedelta | None) -> dict[str, Any]:
-    from ..admin.functions import outcome_document
+    from ..execution.outcome import outcome_document
 
     served = host.functions.get(name)
     if served is None or served.error:

@@ -20,7 +20,7 @@ from .output import emit_json, emit_table, show_problems, talk
 if TYPE_CHECKING:
     from ...bindings.state import StateStore
     from ...triggers.timer import TimerTrigger
-    from ..functions import FunctionStatus
+    from ..served_function import FunctionStatus
 
 FUNCTION_COLUMNS = ("FUNCTION", "TRIGGER", "WHERE", "STATE")
 

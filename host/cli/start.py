@@ -14,10 +14,10 @@ from typing import Any
 import click
 
 from ...bindings.errors import ConfigurationError
-from ..config.configuration import HostOptions
-from ..functions import FunctionStatus
+from ..configuration import HostOptions
 from ..host import Host
 from ..logs.log import FORMATS, Log, LogHandler
+from ..served_function import FunctionStatus
 from .main import run_async
 from .options import App, Duration, app_options
 from .output import Exit, emit_table, fail, show_problems, talk

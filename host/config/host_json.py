@@ -11,11 +11,11 @@ import msgspec
 
 from ...bindings.errors import ConfigurationError
 from ...triggers.descriptor import Problem
-from ..app.policy import retry_policy
 from .checker import Checker, fields_of_model, known_paths
 from .host_models import HostJson
 from .jsonc import KeyPath, fold_path
 from .report import Report
+from .retry import retry_policy
 from .vocabulary import Vocabulary
 
 HOST_JSON = "host.json"

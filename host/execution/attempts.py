@@ -10,8 +10,8 @@ from typing import Any
 from ...bindings.clock import Clock
 from ...triggers.base import ErrorInfo, Outcome, Status
 from ...triggers.descriptor import FunctionDescriptor
+from ..workers.call import Call, InvocationTimeout, Result, WorkerLost
 from ..workers.pool import Pool
-from ..workers.worker_process import Call, InvocationTimeout, Result, WorkerLost
 from .activity import Activity
 from .binder import Binder, Outputs
 from .retry import delay_before

@@ -36,13 +36,21 @@ class Outputs:
     unsent: list[Unsent] = field(default_factory=list)
 
 
+#: Brings an input for an event with this metadata.
+Load = Callable[[Mapping[str, Any]], Awaitable[Value]]
+
+#: Adds to the outputs of a run what was given to one of them: its kind and content, for an event with this
+#: metadata; the last argument are the properties of messages.
+Put = Callable[[Outputs, str, bytes, Mapping[str, Any], dict[str, Any]], None]
+
+
 class Binder:
     """Knows the inputs and outputs of one function, with their expressions compiled."""
 
     def __init__(self, function: FunctionDescriptor, resources: Resources) -> None:
         self._function = function.name
         self._clock: Clock = resources.clock
-        self._inputs: list[Callable[[Mapping[str, Any]], Awaitable[Value]]] = []
+        self._inputs: list[Load] = []
         for binding in function.inputs:
             if binding.type == "blob":
                 load = self._blob_input if binding.storage == "embedded" else self._blob_place
@@ -50,15 +58,11 @@ class Binder:
             elif binding.type == "table":
                 tables = resources.tables(binding.fields.get("connection") or "")
                 self._inputs.append(TableInput(binding, tables, function.name, resources.clock).load)
-        self._outputs: dict[str, Callable[..., None]] = {}
         self._unserved = {one.name: one.type for one in function.outputs if one.type in function.unserved}
-        for binding in function.outputs:
-            if binding.type == "queue":
-                self._outputs[binding.name] = self._queue_output(binding, resources)
-            elif binding.type == "blob":
-                self._outputs[binding.name] = self._blob_output(binding, resources)
-            elif binding.type == "table":
-                self._outputs[binding.name] = self._table_output(binding, resources)
+        puts = {"queue": self._queue_output, "blob": self._blob_output, "table": self._table_output}
+        self._outputs: dict[str, Put] = {
+            one.name: puts[one.type](one, resources) for one in function.outputs if one.type in puts
+        }
         self.has_inputs = bool(self._inputs)
 
     async def inputs(self, metadata: Mapping[str, Any]) -> list[Value]:
@@ -77,7 +81,7 @@ class Binder:
                 self._outputs[name](outputs, kind, content, metadata, properties)
         return outputs
 
-    def _queue_output(self, binding: Binding, resources: Resources) -> Callable[..., None]:
+    def _queue_output(self, binding: Binding, resources: Resources) -> Put:
         store = resources.queues(binding.fields.get("connection") or "")
         template = Template.parse(binding.fields["queueName"])
         delay = binding.fields.get("visibilityDelay")
@@ -101,9 +105,7 @@ class Binder:
 
         return put
 
-    def _blob_input(
-        self, binding: Binding, resources: Resources
-    ) -> Callable[[Mapping[str, Any]], Awaitable[Value]]:
+    def _blob_input(self, binding: Binding, resources: Resources) -> Load:
         store, template = _blob(binding, resources)
 
         async def load(metadata: Mapping[str, Any]) -> Value:
@@ -113,9 +115,7 @@ class Binder:
 
         return load
 
-    def _blob_place(
-        self, binding: Binding, resources: Resources
-    ) -> Callable[[Mapping[str, Any]], Awaitable[Value]]:
+    def _blob_place(self, binding: Binding, resources: Resources) -> Load:
         """Where a blob is that its function fetches itself, with a client of the storage SDK."""
         _, template = _blob(binding, resources)
         connection = binding.fields.get("connection") or HOST_STORAGE
@@ -128,7 +128,7 @@ class Binder:
 
         return load
 
-    def _blob_output(self, binding: Binding, resources: Resources) -> Callable[..., None]:
+    def _blob_output(self, binding: Binding, resources: Resources) -> Put:
         store, template = _blob(binding, resources)
 
         def put(
@@ -143,7 +143,7 @@ class Binder:
 
         return put
 
-    def _table_output(self, binding: Binding, resources: Resources) -> Callable[..., None]:
+    def _table_output(self, binding: Binding, resources: Resources) -> Put:
         # Not the tables themselves: the queues beside them store messages and entities in one step.
         store = resources.queues(binding.fields.get("connection") or "")
         output = TableOutput(binding, self._function, self._clock)

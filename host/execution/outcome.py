@@ -1,4 +1,4 @@
-"""What a run gave, for people who asked for it by hand."""
+"""What became of a run, for people and tools that asked for it by hand."""
 
 from __future__ import annotations
 
@@ -10,7 +10,33 @@ import msgspec
 from ...triggers.base import Outcome, Unsent
 
 
-async def result_text(outcome: Outcome) -> str | bytes | None:
+async def outcome_document(outcome: Outcome) -> dict[str, Any]:
+    """An outcome as the command line and other tools read it."""
+    document: dict[str, Any] = {
+        "function": outcome.function,
+        "invocationId": outcome.invocation_id,
+        "status": outcome.status.value,
+        "attempts": outcome.attempts,
+        "durationMs": round((outcome.ended - outcome.started).total_seconds() * 1000, 3),
+        "kind": outcome.kind,
+    }
+    if outcome.error:
+        document["error"] = {
+            "type": outcome.error.type,
+            "message": outcome.error.message,
+            "traceback": outcome.error.traceback,
+        }
+    content = await _result_text(outcome)
+    if isinstance(content, str):
+        document["result"] = content
+    elif content is not None:
+        document["resultBase64"] = base64.b64encode(content).decode()
+    if outcome.unsent:
+        document["outputs"] = [unsent_document(each) for each in outcome.unsent]
+    return document
+
+
+async def _result_text(outcome: Outcome) -> str | bytes | None:
     """The result as text where it is text, else as bytes; None when there is none."""
     if outcome.kind == "none":
         return None

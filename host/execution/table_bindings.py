@@ -11,7 +11,7 @@ from ...bindings.clock import Clock
 from ...bindings.entity import is_key, read_entities, table_name
 from ...bindings.expressions import Template
 from ...bindings.filter_template import FilterTemplate
-from ...bindings.table import OutgoingEntity, Predicate, TableStore
+from ...bindings.table import Entity, OutgoingEntity, Predicate, TableStore
 from ...triggers.descriptor import Binding
 
 
@@ -38,7 +38,8 @@ class TablePlace:
 
 
 class TableInput:
-    """Brings one entity where the binding names both keys, else all that it does not rule out."""
+    """Brings the entities that the binding does not rule out, as Azure does always as a list: with both keys it
+    holds one entity or none."""
 
     def __init__(self, binding: Binding, store: TableStore, function: str, clock: Clock) -> None:
         self._name = binding.name
@@ -55,18 +56,17 @@ class TableInput:
         """Name, kind and content of the value. Raises `BindingError`."""
         table, partition_key, row_key = self._place.fill(metadata)
         if partition_key is not None and row_key is not None:
-            return await self._one(table, partition_key, row_key)
-        wanted = self._wanted(row_key, metadata)
-        found = await self._store.query(table, partition_key, wanted, self._take)
+            found = await self._one(table, partition_key, row_key)
+        else:
+            wanted = self._wanted(row_key, metadata)
+            found = await self._store.query(table, partition_key, wanted, self._take)
         return self._name, "json", msgspec.json.encode([entity.document() for entity in found])
 
-    async def _one(self, table: str, partition_key: str, row_key: str) -> tuple[str, str, bytes]:
+    async def _one(self, table: str, partition_key: str, row_key: str) -> list[Entity]:
         # Keys come from outside: one that no entity can have finds nothing.
         possible = is_key(partition_key) and is_key(row_key)
         entity = await self._store.get(table, partition_key, row_key) if possible else None
-        if entity is None:
-            return self._name, "none", b""
-        return self._name, "json", msgspec.json.encode(entity.document())
+        return [] if entity is None else [entity]
 
     def _wanted(self, row_key: str | None, metadata: Mapping[str, Any]) -> Predicate:
         wanted = (

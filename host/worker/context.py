@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Mapping
 from functools import cached_property
@@ -119,12 +118,3 @@ class Context:
     def metadata(self) -> dict[str, Any]:
         """What is known of the event beside its content: a request's url and query, a file's path."""
         return {**(self._header.get("data") or {}), **(self._header.get("metadata") or {})}
-
-
-def join_package() -> None:
-    """Let ``isinstance(context, func.Context)`` hold, once user code has imported azure.functions."""
-    package = sys.modules.get("azure.functions._abc")
-    for own in (Context, TraceContext, RetryContext):
-        abstract = getattr(package, own.__name__, None)
-        if abstract is not None:
-            abstract.register(own)

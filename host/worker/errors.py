@@ -34,6 +34,28 @@ def user_traceback(error: BaseException) -> str:
     return "".join(traceback.format_exception(type(error), error, frame))
 
 
+def error_info(error: BaseException) -> dict[str, str]:
+    """An exception as the protocol tells it; never raises, whatever the exception's own methods do."""
+    if isinstance(error, (LoadError, BindError)):
+        return {
+            "type": type(error).__name__,
+            "message": str(error),
+            "traceback": getattr(error, "traceback", ""),
+        }
+    name = type(error).__qualname__
+    if type(error).__module__ not in ("builtins", "__main__"):
+        name = f"{type(error).__module__}.{name}"
+    try:
+        message = str(error)
+    except BaseException:
+        message = "(its message could not be made)"
+    try:
+        text = user_traceback(error)
+    except BaseException:
+        text = f"{name}: {message}"
+    return {"type": name, "message": message, "traceback": text.encode("utf-8", "replace").decode()}
+
+
 def _is_machinery(frame: TracebackType) -> bool:
     file = frame.tb_frame.f_code.co_filename
     own = os.path.dirname(__file__)

@@ -17,6 +17,9 @@ from typing import Any
 from .errors import LoadError, describe, user_traceback
 from .imports import importing
 
+#: What Azure's worker takes for the intervals of an exponential back-off that a decorator leaves out.
+_INTERVALS = {"minimumInterval": "00:00:00", "maximumInterval": "24855.03:14:07"}
+
 #: Strategies of the decorator `retry`, as function.json calls them.
 _STRATEGIES = {"fixed_delay": "fixedDelay", "exponential_backoff": "exponentialBackoff"}
 
@@ -135,8 +138,8 @@ def _retry(setting: Mapping[str, Any]) -> dict[str, Any]:
     """The decorator's words as function.json has them."""
     said = {_camel(key): value for key, value in setting.items() if value is not None}
     said.pop("settingName", None)
-    strategy = said.get("strategy")
-    return {**said, "strategy": _STRATEGIES.get(str(strategy).lower(), strategy)}
+    strategy = _STRATEGIES.get(str(said.get("strategy")).lower(), said.get("strategy"))
+    return {**(_INTERVALS if strategy == "exponentialBackoff" else {}), **said, "strategy": strategy}
 
 
 def _camel(name: str) -> str:

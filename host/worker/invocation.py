@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, Protocol
 
-from .errors import BindError, LoadError, user_traceback
+from .errors import error_info
 from .loader import LoadedFunction
 from .logs import Output, current_invocation
 from .protocol import STREAM_PIECE, STREAM_WINDOW, frame
@@ -155,7 +155,7 @@ class Invocation:
 
     def fail(self, error: BaseException) -> None:
         """Send the result that tells why there is none."""
-        self._finish({"type": "result", "id": self.id, "kind": "none", "error": describe(error)})
+        self._finish({"type": "result", "id": self.id, "kind": "none", "error": error_info(error)})
 
     def _succeed(self, result: Any) -> None:
         if result.stream is not None:
@@ -214,7 +214,7 @@ class Invocation:
                         send(frame(piece_header, piece))
             self._finish({"type": "chunk", "id": self.id, "end": True}, maker=result.maker)
         except BaseException as error:
-            told = describe(error)
+            told = error_info(error)
             if not self._dropped:
                 # Too late for a failed result: whoever reads the log should know all the same.
                 logging.getLogger().error("%s", told["traceback"])
@@ -276,25 +276,3 @@ async def _chunks(stream: Any) -> AsyncGenerator[bytes, None]:
 def encode(header: dict[str, Any]) -> bytes:
     """A header as the protocol has it; half a surrogate pair becomes a question mark."""
     return _encode_text(header).encode("utf-8", "replace")
-
-
-def describe(error: BaseException) -> dict[str, str]:
-    """An exception as the protocol tells it; never raises, whatever the exception's own methods do."""
-    if isinstance(error, (LoadError, BindError)):
-        return {
-            "type": type(error).__name__,
-            "message": str(error),
-            "traceback": getattr(error, "traceback", ""),
-        }
-    name = type(error).__qualname__
-    if type(error).__module__ not in ("builtins", "__main__"):
-        name = f"{type(error).__module__}.{name}"
-    try:
-        message = str(error)
-    except BaseException:
-        message = "(its message could not be made)"
-    try:
-        text = user_traceback(error)
-    except BaseException:
-        text = f"{name}: {message}"
-    return {"type": name, "message": message, "traceback": text.encode("utf-8", "replace").decode()}

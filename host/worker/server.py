@@ -12,8 +12,8 @@ from contextvars import copy_context
 from typing import Any
 
 from . import audit, exits, indexer, loader, logs
-from .errors import LoadError
-from .invocation import Invocation, describe, encode
+from .errors import LoadError, error_info
+from .invocation import Invocation, encode
 from .loader import LoadedFunction
 from .outbox import Outbox
 from .protocol import VERSION, FrameParser, frame, split
@@ -109,7 +109,7 @@ class WorkerServer(asyncio.BufferedProtocol):
         found = indexer.index(header["scriptFile"], self.root)
         indexed: dict[str, Any] = {"type": "indexed"}
         if isinstance(found, LoadError):
-            indexed["error"] = describe(found)
+            indexed["error"] = error_info(found)
         else:
             indexed["functions"] = [function.described for function in found.values()]
         self.output.finish("")
@@ -124,7 +124,7 @@ class WorkerServer(asyncio.BufferedProtocol):
             loaded["asynchronous"] = function.asynchronous
             loaded["contentOnly"] = function.content_only
         except BaseException as error:
-            loaded.update(ok=False, error=describe(error))
+            loaded.update(ok=False, error=error_info(error))
         self.output.finish("")
         # What loading made stays: the collector need not look at it again.
         gc.collect()
@@ -148,7 +148,7 @@ class WorkerServer(asyncio.BufferedProtocol):
 
     def _refuse(self, header: dict[str, Any]) -> None:
         error = LoadError(f"The function {header['function']!r} could not be loaded in this worker.")
-        result = {"type": "result", "id": header["id"], "kind": "none", "error": describe(error)}
+        result = {"type": "result", "id": header["id"], "kind": "none", "error": error_info(error)}
         self.send(frame(encode(result)))
 
     def _start(self, invocation: Invocation, value: Any, inputs: list[bytes]) -> None:

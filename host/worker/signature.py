@@ -192,10 +192,14 @@ def _returns_object(returns: Any) -> bool:
 
 
 def _check_context(annotation: Any) -> None:
-    if annotation is not None and not (isinstance(annotation, type) and annotation.__name__ == "Context"):
+    if annotation is not None and not _is_context(annotation):
         raise LoadError(
             "Parameter 'context' is the invocation context: annotate it as func.Context, or not at all."
         )
+
+
+def _is_context(annotation: Any) -> bool:
+    return isinstance(annotation, type) and annotation.__name__ == "Context"
 
 
 def _parameter(binding: Binding, hint: Any) -> Parameter:
@@ -247,6 +251,9 @@ def _maker(parameter: Parameter) -> Maker | None:
         return Maker.SDK
     if annotation in (str, bytes) and not (converter_of(kind) and has_implicit_output(kind)):
         return Maker.PLAIN
+    if kind == "warmupTrigger" and _is_context(annotation):
+        # Azure's documentation has it so, though Azure's worker refuses it.
+        return Maker.AZURE
     if accepts_input(kind, annotation):
         return Maker.CONVERTER if converter_of(kind) else Maker.AZURE
     plain = not holds_azure(annotation) and decoder(annotation, parameter.where)

@@ -10,12 +10,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, get_origin
 
 from . import values_azure, values_registry, values_sdk
-from .context import Context, join_package
+from .context import Context, RetryContext, TraceContext
 from .signature import Maker, Parameter, Signature
 from .values_json import dump
 from .values_output import NOTHING, Out, Result
 from .values_plain import decoder, text_decoder
 from .values_result import Results
+from .values_table import is_one_entity, only
 
 #: Turns kind and content of an input into an argument.
 Read = Callable[[Mapping[str, Any], str, bytes], Any]
@@ -34,7 +35,7 @@ class LoadedFunction:
         signature: Signature,
         through: Through | None = None,
     ) -> None:
-        join_package()
+        values_azure.stand_in(Out, Context, TraceContext, RetryContext)
         self.name: str = function["name"]
         self.directory: str = function["directory"]
         #: The user's own callable: takes `arguments` by keyword.
@@ -118,6 +119,8 @@ def _input_reader(parameter: Parameter) -> Read:
         return lambda header, kind, content: content if kind == "bytes" else decode_text(content)
     decode = decoder(parameter.annotation, parameter.where, optional=parameter.optional)
     assert decode is not None, "the signature was checked"
+    if parameter.type == "table" and is_one_entity(parameter.annotation):
+        decode = only(decode, parameter.where)
     return lambda header, kind, content: decode(content)
 
 

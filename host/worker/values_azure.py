@@ -22,8 +22,18 @@ RICH: Final = {
     "blobTrigger": "func.InputStream",
     "blob": "func.InputStream",
     "timerTrigger": "func.TimerRequest",
-    "warmupTrigger": "func.WarmUpContext",
+    "warmupTrigger": "azure.functions.warmup.WarmUpContext",
 }
+
+
+def stand_in(*own: type) -> None:
+    """Let instances of these count as those of the package's abstract classes of the same names, such as
+    `func.Context`, once user code has imported it."""
+    package = sys.modules.get("azure.functions._abc")
+    for kind in own:
+        abstract = getattr(package, kind.__name__, None)
+        if abstract is not None:
+            abstract.register(kind)
 
 
 def is_instance(value: object, name: str) -> bool:

@@ -44,7 +44,8 @@ def _warn(name: str) -> None:
 def _described(name: str, cookie: Morsel[str]) -> dict[str, Any]:
     described: dict[str, Any] = {"name": name, "value": cookie.value}
     for attribute in ("domain", "path"):
-        if cookie[attribute]:
+        # Azure writes empty ones too. They mean nothing to browsers, but no __Host- cookie may have them.
+        if cookie[attribute] or not name.startswith("__Host-"):
             described[attribute] = cookie[attribute]
     if cookie["expires"]:
         described["expires"] = _expires(name, cookie["expires"])

@@ -153,10 +153,15 @@ def utf8(text: str, where: str) -> bytes:
 
 def refuse(value: Any, where: str, wanted: str) -> NoReturn:
     """Raise the `BindError` for a value that an output does not take."""
+    check_awaited(value, where)
+    raise BindError(f"{where} takes {wanted}, not a value of type {type(value).__name__}.")
+
+
+def check_awaited(value: Any, where: str) -> None:
+    """See that a value is none that is still to be made. Raises `BindError`."""
     if isinstance(value, Coroutine):
         value.close()
         raise BindError(
-            f"{where} was given a coroutine, an async call that nobody awaited. Make the function itself async, and "
-            "await the call; a decorator around an async function must be async too."
+            f"{where} was given a coroutine, an async call that nobody awaited. Make the function itself async, "
+            "and await the call; a decorator around an async function must be async too."
         )
-    raise BindError(f"{where} takes {wanted}, not a value of type {type(value).__name__}.")

@@ -9,7 +9,7 @@ from .converters import has_implicit_output
 from .errors import BindError
 from .signature import Signature
 from .values_http import media_type, respond
-from .values_output import NOTHING, Encode, Result, to_any, to_blob, to_queue
+from .values_output import NOTHING, Encode, Result, check_awaited, to_any, to_blob, to_queue
 from .values_registry import encoder
 
 _RETURN = "$return"
@@ -80,6 +80,7 @@ class Results:
         if isinstance(returned, Mapping) and not self._answers and not self._names.isdisjoint(returned):
             return NOTHING
         if not self._may_return:
+            check_awaited(returned, "The result")
             raise BindError(
                 f"The function returned a value of type {type(returned).__name__}, but it has no output "
                 f"'$return' for it. Add one{' of type http' if self._answers else ''}, or return nothing."

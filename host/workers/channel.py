@@ -22,7 +22,7 @@ OnFrame = Callable[[dict[str, Any], bytes], None]
 
 
 class Channel(asyncio.Protocol):
-    """Frames to and from one worker. `lost` is done when the stream has ended."""
+    """Frames to and from one worker, once it is open. `lost` is done when the stream has ended."""
 
     def __init__(self, on_frame: OnFrame) -> None:
         self._loop = asyncio.get_running_loop()
@@ -38,16 +38,13 @@ class Channel(asyncio.Protocol):
         self.unread = False
         self.lost: asyncio.Future[None] = self._loop.create_future()
 
-    @classmethod
-    async def open(cls, stream: socket.socket, on_frame: OnFrame) -> Channel:
-        """A channel on a connected socket."""
-        loop = asyncio.get_running_loop()
-        _, channel = await loop.create_connection(lambda: cls(on_frame), sock=stream)
-        return channel
+    async def open(self, stream: socket.socket) -> None:
+        """Begin on a connected socket."""
+        await self._loop.create_connection(lambda: self, sock=stream)
 
     def send(self, header: dict[str, Any], *body: bytes) -> None:
         """Send a frame. Frames of one turn of the loop share a write, a few at a time so that the worker can
-        begin. Does nothing once lost."""
+        begin. Does nothing before `open` and once lost."""
         if not self._outgoing:
             self._loop.call_soon(self._flush)
         self._outgoing.append(frame(_encode(header), *body))

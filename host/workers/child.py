@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -93,3 +94,13 @@ class ChildProcess(asyncio.SubprocessProtocol):
 
     def _tell(self, line: bytes) -> None:
         self._on_line(line.decode("utf-8", "replace"))
+
+
+def describe_exit(code: int) -> str:
+    """How a process ended that had this exit code."""
+    if code >= 0:
+        return f"the worker process exited with code {code}"
+    try:
+        return f"the worker process was ended by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"the worker process was ended by signal {-code}"

@@ -12,7 +12,8 @@ from ...triggers.base import ErrorInfo
 from ...triggers.descriptor import FunctionDescriptor
 from .call import Call, Indexed, Result, WorkerLost, WorkerStartError
 from .solo import Solo
-from .worker_process import OnLog, WorkerProcess, WorkerSettings
+from .worker_process import OnLog, WorkerProcess
+from .worker_settings import WorkerSettings
 
 #: Pauses before a dead worker is replaced, in seconds: none, then growing while they die young.
 BACK_OFF = (0.0, 0.1, 0.2, 0.4, 0.8)
@@ -29,10 +30,7 @@ Report = Callable[[str], None]
 class Generation:
     """Worker processes with one state of the code."""
 
-    def __init__(
-        self, number: int, count: int, settings: WorkerSettings, on_log: OnLog, report: Report
-    ) -> None:
-        self.number = number
+    def __init__(self, count: int, settings: WorkerSettings, on_log: OnLog, report: Report) -> None:
         self._count = count
         self._settings = settings
         self._on_log = on_log
@@ -115,11 +113,6 @@ class Generation:
     def pids(self) -> list[int]:
         """The process ids of the workers that serve."""
         return [worker.pid for worker in self._workers if worker.alive]
-
-    @property
-    def in_flight(self) -> int:
-        """Invocations that have no result yet."""
-        return sum(worker.in_flight for worker in self._workers)
 
     async def _replace_no_more(self) -> None:
         self._retired = True

@@ -14,7 +14,8 @@ from ...triggers.base import ErrorInfo
 from ...triggers.descriptor import FunctionDescriptor
 from .call import Call, Result, WorkerLost
 from .generation import Generation, Report
-from .worker_process import OnLog, WorkerSettings
+from .worker_process import OnLog
+from .worker_settings import WorkerSettings
 
 
 class Pool:
@@ -25,17 +26,17 @@ class Pool:
         self._count = count
         self._on_log = on_log
         self._report = report
-        self._number = 0
         self._stopped = False
         self._serving: dict[str, Generation] = {}
+        #: Why the code of the last generation that was adopted does not load, by function.
+        self._errors: dict[str, ErrorInfo] = {}
         self._retiring: dict[asyncio.Task[None], Generation] = {}
         self._generations: list[Generation] = []
 
     async def begin(self, settings: WorkerSettings | None = None) -> Generation:
         """A new generation, which serves nothing yet. Raises `WorkerStartError`: then all stays as it was."""
         self._settings = settings or self._settings
-        self._number += 1
-        new = Generation(self._number, self._count, self._settings, self._on_log, self._report)
+        new = Generation(self._count, self._settings, self._on_log, self._report)
         self._generations.append(new)
         try:
             await new.start()
@@ -64,6 +65,7 @@ class Pool:
         except BaseException:
             await self.discard(new)
             raise
+        self._errors = errors
         names = {function.name for function in wanted}
         for name in names - set(errors):
             self._serving[name] = new
@@ -105,12 +107,15 @@ class Pool:
         self._serving.clear()
 
     def _generation(self, call: Call) -> Generation:
+        name = call.header["function"]
         try:
-            return self._serving[call.header["function"]]
+            return self._serving[name]
         except KeyError:
             if self._stopped:
                 raise WorkerLost("the host is stopping", guilty=False, stopped=True) from None
-            raise FunchostError(f"No code of the function '{call.header['function']}' is loaded.") from None
+            error = self._errors.get(name)
+            why = f": {error.type}: {error.message}" if error else "."
+            raise FunchostError(f"No code of the function '{name}' is loaded{why}") from None
 
     def _retire_unused(self) -> None:
         used = set(self._serving.values())

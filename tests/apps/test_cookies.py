@@ -23,10 +23,28 @@ def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 def cookies(host: Host, *headers: str) -> list[str]:
-    """The Set-Cookie headers of a response for which the function set these."""
+    """The Set-Cookie headers of a response for which the function set these, without empty attributes."""
+    return [sent.replace("; domain=;", ";").replace("; path=;", ";")[:-1] for sent in written(host, *headers)]
+
+
+def written(host: Host, *headers: str) -> list[str]:
+    """The same as they are sent, each with a semicolon at its end."""
     answer = host.post("/api/set", "\n".join(headers))
     assert (answer.status, answer.text) == (200, "set")
-    return answer.all("Set-Cookie")
+    return [f"{sent};" for sent in answer.all("Set-Cookie")]
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ("foo=bar", "foo=bar; domain=; path=;"),
+        ("a=1; Path=/; Secure", "a=1; domain=; path=/; secure;"),
+        ("a=1; Domain=example.com; HttpOnly", "a=1; domain=example.com; path=; httponly;"),
+        ("__Host-id=1; Path=/; Secure", "__Host-id=1; path=/; secure;"),
+    ],
+)
+def test_attributes_without_a_value_are_written_as_azure_does(host: Host, given: str, sent: str) -> None:
+    assert written(host, given) == [sent]
 
 
 @pytest.mark.parametrize(

@@ -176,10 +176,11 @@ async def test_the_event_says_what_azure_says(host: _Host) -> None:
     event = host.events[0]
     uri = host.blobs.path("receipts", "x-y-z.json").as_uri()
     properties = {
-        "length": 2,
-        "contentType": "application/json",
-        "eTag": info.etag,
-        "lastModified": info.modified_at.isoformat(),
+        "Length": 2,
+        "ContentLength": 2,
+        "ContentType": "application/json",
+        "ETag": info.etag,
+        "LastModified": info.modified_at.isoformat(),
     }
     assert event.kind == "blob"
     assert event.reason == "New blob detected(LogsAndContainerScan): receipts/x-y-z.json"

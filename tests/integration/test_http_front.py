@@ -8,6 +8,7 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -102,18 +103,20 @@ class Site:
     def trigger(self, name: str, **options: Any) -> HttpTrigger:
         disabled = options.pop("disabled", False)
         bindings = options.pop("bindings", ())
+        decorated = options.pop("decorated", False)
         fields = HttpTriggerFields(**{"authLevel": "anonymous", **options})
-        directory = cast(Any, None)
+        root = Path("/app")
         function = FunctionDescriptor(
             name=name,
-            directory=directory,
-            script_file=directory,
+            directory=root / name,
+            script_file=root / "function_app.py",
+            decorated=decorated,
             entry_point="main",
             trigger=Binding(type="httpTrigger", name="req"),
             bindings=bindings,
             disabled=disabled,
         )
-        return HttpTrigger(function, fields, cast(Resources, SimpleNamespace(http=self.front)))
+        return HttpTrigger(function, fields, cast(Resources, SimpleNamespace(http=self.front, root=root)))
 
     async def serve(self, name: str, function: Function, **options: Any) -> HttpListener:
         listener = self.trigger(name, **options).listener(function)
@@ -819,6 +822,12 @@ async def test_collisions_and_differences_to_azure_are_problems_with_their_file(
     ]
     assert "taken by 'A'" in problems[0].message
     assert "PUT /api/c is answered by C" in problems[1].message
+
+
+async def test_a_collision_of_decorated_functions_is_a_problem_of_their_script(open_site: Open) -> None:
+    site = await open_site()
+    triggers = [site.trigger(name, route="x", decorated=True) for name in ("A", "B")]
+    assert [(p.function, p.file) for p in route_problems(triggers)] == [("B", "function_app.py")]
 
 
 async def test_a_run_by_hand_is_a_post_with_the_data_as_its_body(open_site: Open) -> None:

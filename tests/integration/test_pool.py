@@ -16,8 +16,9 @@ from workers import PATIENCE, App, call, within
 
 from funchost.bindings.errors import FunchostError
 from funchost.host.workers import generation, solo, worker_process
+from funchost.host.workers.call import WorkerLost, WorkerStartError
 from funchost.host.workers.pool import Pool
-from funchost.host.workers.worker_process import WorkerLost, WorkerSettings, WorkerStartError
+from funchost.host.workers.worker_settings import WorkerSettings
 from funchost.triggers.base import ErrorInfo
 from funchost.triggers.descriptor import FunctionDescriptor
 

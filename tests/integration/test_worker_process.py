@@ -15,13 +15,9 @@ import pytest
 from workers import App, call, chunks, collect, output, run, within
 
 from funchost.host.worker.protocol import STREAM_WINDOW
-from funchost.host.workers import worker_process
-from funchost.host.workers.worker_process import (
-    InvocationTimeout,
-    WorkerLost,
-    WorkerProcess,
-    WorkerStartError,
-)
+from funchost.host.workers import invocations, worker_process
+from funchost.host.workers.call import InvocationTimeout, WorkerLost, WorkerStartError
+from funchost.host.workers.worker_process import WorkerProcess
 from funchost.triggers.descriptor import Binding
 
 ECHO = "def main(msg: bytes) -> bytes:\n    return msg\n"
@@ -544,14 +540,14 @@ async def test_a_function_past_its_timeout_is_stopped_and_its_worker_lives(app: 
     began = time.monotonic()
     with pytest.raises(InvocationTimeout, match=r"timeout of 0\.2 s"):
         await run(worker, "long", timeout=0.2)
-    assert time.monotonic() - began < worker_process.CANCEL_GRACE
+    assert time.monotonic() - began < invocations.CANCEL_GRACE
     assert await output(worker, "echo", b"alive") == b"alive"
 
 
 async def test_one_that_does_not_stop_is_ended_with_its_worker_and_neighbours_are_not_blamed(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker_process, "CANCEL_GRACE", 0.3)
+    monkeypatch.setattr(invocations, "CANCEL_GRACE", 0.3)
     worker = await app.worker(
         app.function("stuck", "import time\ndef main(msg: str) -> None:\n    time.sleep(60)\n"),
         app.function("other", LOOPS["async def"]),

@@ -14,7 +14,7 @@ import pytest
 from workers import App, call, collect, run, within
 
 from funchost.host.worker.protocol import STREAM_WINDOW
-from funchost.host.workers.worker_process import InvocationTimeout
+from funchost.host.workers.call import InvocationTimeout
 from funchost.triggers.descriptor import Binding, FunctionDescriptor
 
 #: What a request of the HTTP trigger says.
@@ -230,7 +230,7 @@ async def test_a_plain_function_whose_time_is_over_is_interrupted(app: App) -> N
 async def test_a_plain_function_that_cannot_be_interrupted_costs_its_worker(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("funchost.host.workers.worker_process.CANCEL_GRACE", 0.8)
+    monkeypatch.setattr("funchost.host.workers.invocations.CANCEL_GRACE", 0.8)
     code = """
         import time
         def main(msg: Request):

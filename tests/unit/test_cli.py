@@ -20,7 +20,7 @@ from funchost.host.cli.message import message_document, message_text, printable
 from funchost.host.cli.options import App, Content, Duration, Group, Moment, app_options
 from funchost.host.cli.queues import age_text, visible_from
 from funchost.host.cli.show import Timer, function_row, timer_text
-from funchost.host.functions import FunctionStatus
+from funchost.host.served_function import FunctionStatus
 
 NOW = datetime(2030, 1, 31, 12, 0, tzinfo=UTC)
 

@@ -16,8 +16,8 @@ from funchost.bindings.memory_blobs import MemoryBlobs
 from funchost.bindings.memory_queues import MemoryQueues
 from funchost.host.execution.attempts import MOST_DEATHS
 from funchost.host.execution.executor import Executor, Observer
+from funchost.host.workers.call import Call, InvocationTimeout, Result, WorkerLost
 from funchost.host.workers.pool import Pool
-from funchost.host.workers.worker_process import Call, InvocationTimeout, Result, WorkerLost
 from funchost.triggers.base import Deliver, ErrorInfo, Outcome, Status, TriggerEvent
 from funchost.triggers.descriptor import (
     Binding,

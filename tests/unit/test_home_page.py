@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from funchost.host.admin.home_page import home_page
-from funchost.host.functions import FunctionStatus
+from funchost.host.served_function import FunctionStatus
 from funchost.triggers.descriptor import Problem
 
 EVIL = "<script>alert('x')</script>"

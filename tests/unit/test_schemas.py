@@ -3,13 +3,13 @@ from typing import Any
 import pytest
 
 from funchost.host.app.function_models import TRIGGER_FIELDS
-from funchost.host.config.schemas import files, function_schema, host_schema
+from funchost.host.app.schemas import files, function_schema, host_schema
 from funchost.triggers.fields import BINDING_FIELDS
 
 
 @pytest.mark.parametrize(("path", "text"), files().items(), ids=lambda value: getattr(value, "name", ""))
 def test_the_shipped_schemas_are_those_of_the_models(path: Any, text: str) -> None:
-    assert path.read_text(encoding="utf-8") == text, "run: python -m funchost.host.config.schemas"
+    assert path.read_text(encoding="utf-8") == text, "run: python -m funchost.host.app.schemas"
 
 
 def test_every_binding_type_has_its_schema() -> None:

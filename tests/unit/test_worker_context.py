@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from funchost.host.worker.context import Context, join_package
+from funchost.host.worker.context import Context, RetryContext, TraceContext
+from funchost.host.worker.values_azure import stand_in
+from funchost.host.worker.values_output import Out
 
 
 def make(**header: Any) -> Context:
@@ -66,17 +68,18 @@ def test_it_counts_as_the_context_of_the_package_once_that_is_imported(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.delitem(sys.modules, "azure.functions._abc")
-        join_package()
+        patch.delitem(sys.modules, "azure.functions._abc", raising=False)
+        stand_in(Context)
     import azure.functions as func
     from azure.functions import _abc
 
-    join_package()
-    join_package()
+    for _ in range(2):
+        stand_in(Context, TraceContext, RetryContext, Out)
     context = make()
     assert isinstance(context, func.Context)
     assert isinstance(context.trace_context, _abc.TraceContext)
     assert isinstance(context.retry_context, _abc.RetryContext)
+    assert isinstance(Out(), func.Out)
 
 
 def test_the_fence_of_a_singleton_is_shown() -> None:

@@ -117,8 +117,8 @@ def test_a_response_object_keeps_status_headers_and_each_cookie() -> None:
             ["content-type", "text/plain; charset=utf-8"],
         ],
         "cookies": [
-            {"name": "a", "value": "1", "path": "/", "secure": False, "httpOnly": False},
-            {"name": "b", "value": "2", "secure": False, "httpOnly": False},
+            {"name": "a", "value": "1", "domain": "", "path": "/", "secure": False, "httpOnly": False},
+            {"name": "b", "value": "2", "domain": "", "path": "", "secure": False, "httpOnly": False},
         ],
     }
     assert result.body == "späm".encode()
@@ -378,3 +378,12 @@ def test_what_an_http_function_returns_to_a_queue_is_its_answer_too() -> None:
     result = give(loaded("httpTrigger", out("queue")), ["a", "b"])
     assert result == Result("json", None, b'["a","b"]', [("$return", "json", b'["a","b"]')])
     assert give(loaded("httpTrigger", out("queue")), None) == Result("none")
+
+
+@pytest.mark.parametrize("bindings", [(), (out("queue"),), (out("blob"),)])
+def test_a_coroutine_that_nobody_awaited_is_told_as_such(bindings: tuple[dict[str, str], ...]) -> None:
+    async def late() -> str:
+        return "late"
+
+    with pytest.raises(BindError, match="was given a coroutine, an async call that nobody awaited"):
+        give(loaded("queueTrigger", *bindings), late())

@@ -500,6 +500,7 @@ def test_a_blob_outside_of_the_embedded_store_is_for_clients_only() -> None:
     ("on", "annotation"),
     [
         ("warmupTrigger", func.warmup.WarmUpContext),
+        ("warmupTrigger", func.Context),
         ("serviceBusTrigger", func.ServiceBusMessage),
         ("serviceBusTrigger", typing.List[func.ServiceBusMessage]),  # noqa: UP006
         ("eventHubTrigger", list[func.EventHubEvent]),
@@ -529,6 +530,7 @@ def test_types_that_are_not_served_take_what_their_converter_takes_and_plain_typ
         ("serviceBusTrigger", func.EventHubEvent),
         ("serviceBusTrigger", Optional[func.ServiceBusMessage]),  # noqa: UP045
         ("eventGridTrigger", typing.List[func.EventGridEvent]),  # noqa: UP006
+        ("eventGridTrigger", func.Context),
         ("cosmosDBTrigger", func.Document),
         ("activityTrigger", 5),
         ("orchestrationTrigger", set),

@@ -317,6 +317,20 @@ def test_an_input_of_another_type_is_given_raw() -> None:
     assert input_of(None, "json", b"[1]", on="table") == "[1]"
 
 
+def test_one_entity_of_a_table_is_the_only_one_of_its_list() -> None:
+    entity = b'[{"article": "pen"}]'
+    assert input_of(dict, "json", entity, on="table") == {"article": "pen"}
+    assert input_of(Line, "json", entity, on="table") == Line("pen")
+    assert input_of(JsonModel | None, "json", entity, on="table").value == b'{"article":"pen"}'
+    assert input_of(list, "json", entity, on="table") == [{"article": "pen"}]
+    assert input_of(bytes, "json", entity, on="table") == entity
+    assert input_of(dict, "json", b"[]", on="table") is None
+    with pytest.raises(
+        BindError, match=r"Parameter 'row' \(table\) is one entity, but its binding finds 2\."
+    ):
+        input_of(dict, "json", b"[{}, {}]", on="table")
+
+
 def test_an_input_that_is_missing_is_none() -> None:
     def main(value: str, row: str) -> None: ...
 

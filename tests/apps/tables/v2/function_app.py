@@ -43,9 +43,21 @@ def returned(req: func.HttpRequest, resp: func.Out[func.HttpResponse]) -> str:
     partition_key="people",
     row_key="{id}",
 )
-def one(req: func.HttpRequest, row) -> func.HttpResponse:
+def one(req: func.HttpRequest, row: dict | None) -> func.HttpResponse:
     if not row:
         return func.HttpResponse(f"no {req.route_params['id']}: {row!r}", status_code=404)
+    return func.HttpResponse(json.dumps(row), mimetype="application/json")
+
+
+@app.route(route="text/{id}", methods=["GET"])
+@app.table_input(
+    arg_name="row",
+    connection="AzureWebJobsStorage",
+    table_name="People",
+    partition_key="people",
+    row_key="{id}",
+)
+def text(req: func.HttpRequest, row) -> func.HttpResponse:
     assert isinstance(row, str)
     return func.HttpResponse(row, mimetype="application/json")
 
@@ -135,8 +147,8 @@ def shipped(req: func.HttpRequest, rows: str) -> func.HttpResponse:
 )
 @app.table_output(arg_name="changed", connection="AzureWebJobsStorage", table_name="People")
 def birthday(req: func.HttpRequest, row: str, changed: func.Out[str]) -> func.HttpResponse:
-    person = json.loads(row)
+    [person] = json.loads(row)
     person["Age"] += 1
-    person["odata.etag"] = req.params.get("etag", person["odata.etag"])
+    person["odata.etag"] = "*"
     changed.set(json.dumps(person))
     return func.HttpResponse(str(person["Age"]))

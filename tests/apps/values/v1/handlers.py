@@ -46,7 +46,7 @@ MESSAGES = {
     "none": lambda: None,
     "number": lambda: 5,
     "blobs": lambda: [b"a"],
-    "broken": lambda: "[1,",
+    "broken": lambda: "[1,]",
     "response": lambda: func.HttpResponse("a"),
 }
 
@@ -149,15 +149,15 @@ def queue_basket(msg: Basket) -> None:
 
 
 def blob_stream(file: func.InputStream) -> None:
-    logging.info("stream: %s %s %s %s", file.name, file.length, bool(file.uri), file.read())
+    logging.info("blob stream: %s %s %s %s", file.name, file.length, bool(file.uri), file.read())
 
 
 def blob_text(file: str) -> None:
-    logging.info("text: %r", file)
+    logging.info("blob text: %r", file)
 
 
 def blob_bytes(file: bytes) -> None:
-    logging.info("bytes: %r", file)
+    logging.info("blob bytes: %r", file)
 
 
 def tick_request(timer: func.TimerRequest) -> None:
@@ -178,19 +178,23 @@ def put_row(req: func.HttpRequest, row: func.Out[str]) -> str:
 
 
 def row_text(req: func.HttpRequest, row: str) -> str:
-    return f"{type(row).__name__} {json.loads(row)['text']}" if row else "missing"
+    return f"{type(row).__name__} {[each['text'] for each in json.loads(row)]}"
 
 
 def row_unannotated(req, row):
-    return f"{type(row).__name__} {json.loads(row)['text']}" if row else "missing"
+    return f"{type(row).__name__} {[each['text'] for each in json.loads(row)]}"
 
 
 def row_bytes(req: func.HttpRequest, row: bytes) -> str:
-    return f"{type(row).__name__} {json.loads(row)['text']}" if row else "missing"
+    return f"{type(row).__name__} {[each['text'] for each in json.loads(row)]}"
 
 
 def row_dict(req: func.HttpRequest, row: dict) -> str:
-    return f"{type(row).__name__} {row['text']}" if row else "missing"
+    return f"{type(row).__name__} {row and row['text']}"
+
+
+def row_list(req: func.HttpRequest, row: list[dict]) -> str:
+    return f"{type(row).__name__} {[each['text'] for each in row]}"
 
 
 def implicit(timer: func.TimerRequest, row: str):

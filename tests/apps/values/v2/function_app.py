@@ -48,7 +48,7 @@ MESSAGES = {
     "none": lambda: None,
     "number": lambda: 5,
     "blobs": lambda: [b"a"],
-    "broken": lambda: "[1,",
+    "broken": lambda: "[1,]",
     "response": lambda: func.HttpResponse("a"),
 }
 
@@ -180,17 +180,17 @@ def queue_basket(msg: Basket) -> None:
 
 @app.blob_trigger(arg_name="file", path="blobs-stream/{name}", connection="AzureWebJobsStorage")
 def blob_stream(file: func.InputStream) -> None:
-    logging.info("stream: %s %s %s %s", file.name, file.length, bool(file.uri), file.read())
+    logging.info("blob stream: %s %s %s %s", file.name, file.length, bool(file.uri), file.read())
 
 
 @app.blob_trigger(arg_name="file", path="blobs-text/{name}", connection="AzureWebJobsStorage")
 def blob_text(file: str) -> None:
-    logging.info("text: %r", file)
+    logging.info("blob text: %r", file)
 
 
 @app.blob_trigger(arg_name="file", path="blobs-bytes/{name}", connection="AzureWebJobsStorage")
 def blob_bytes(file: bytes) -> None:
-    logging.info("bytes: %r", file)
+    logging.info("blob bytes: %r", file)
 
 
 @app.timer_trigger(arg_name="timer", schedule="0 0 0 1 1 *")
@@ -218,25 +218,31 @@ def put_row(req: func.HttpRequest, row: func.Out[str]) -> str:
 @app.route(route="row_text/{key}")
 @app.table_input(arg_name="row", table_name="rows", partition_key="p", row_key="{key}", connection="AzureWebJobsStorage")
 def row_text(req: func.HttpRequest, row: str) -> str:
-    return f"{type(row).__name__} {json.loads(row)['text']}" if row else "missing"
+    return f"{type(row).__name__} {[each['text'] for each in json.loads(row)]}"
 
 
 @app.route(route="row_unannotated/{key}")
 @app.table_input(arg_name="row", table_name="rows", partition_key="p", row_key="{key}", connection="AzureWebJobsStorage")
 def row_unannotated(req, row):
-    return f"{type(row).__name__} {json.loads(row)['text']}" if row else "missing"
+    return f"{type(row).__name__} {[each['text'] for each in json.loads(row)]}"
 
 
 @app.route(route="row_bytes/{key}")
 @app.table_input(arg_name="row", table_name="rows", partition_key="p", row_key="{key}", connection="AzureWebJobsStorage")
 def row_bytes(req: func.HttpRequest, row: bytes) -> str:
-    return f"{type(row).__name__} {json.loads(row)['text']}" if row else "missing"
+    return f"{type(row).__name__} {[each['text'] for each in json.loads(row)]}"
 
 
 @app.route(route="row_dict/{key}")
 @app.table_input(arg_name="row", table_name="rows", partition_key="p", row_key="{key}", connection="AzureWebJobsStorage")
 def row_dict(req: func.HttpRequest, row: dict) -> str:
-    return f"{type(row).__name__} {row['text']}" if row else "missing"
+    return f"{type(row).__name__} {row and row['text']}"
+
+
+@app.route(route="row_list/{key}")
+@app.table_input(arg_name="row", table_name="rows", partition_key="p", row_key="{key}", connection="AzureWebJobsStorage")
+def row_list(req: func.HttpRequest, row: list[dict]) -> str:
+    return f"{type(row).__name__} {[each['text'] for each in row]}"
 
 
 @app.timer_trigger(arg_name="timer", schedule="0 0 0 1 1 *")

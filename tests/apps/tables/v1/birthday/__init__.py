@@ -4,8 +4,8 @@ import azure.functions as func
 
 
 def main(req: func.HttpRequest, row: str, changed: func.Out[str]) -> func.HttpResponse:
-    person = json.loads(row)
+    [person] = json.loads(row)
     person["Age"] += 1
-    person["odata.etag"] = req.params.get("etag", person["odata.etag"])
+    person["odata.etag"] = "*"
     changed.set(json.dumps(person))
     return func.HttpResponse(str(person["Age"]))

@@ -1,8 +1,9 @@
+import json
+
 import azure.functions as func
 
 
-def main(req: func.HttpRequest, row) -> func.HttpResponse:
+def main(req: func.HttpRequest, row: dict | None) -> func.HttpResponse:
     if not row:
         return func.HttpResponse(f"no {req.route_params['id']}: {row!r}", status_code=404)
-    assert isinstance(row, str)
-    return func.HttpResponse(row, mimetype="application/json")
+    return func.HttpResponse(json.dumps(row), mimetype="application/json")

@@ -1,6 +1,6 @@
 """JSON Schemas of function.json and host.json for editors, made from the models that check these files.
 
-`python -m funchost.host.config.schemas` writes them beside this module.
+`python -m funchost.host.app.schemas` writes them beside this module.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from msgspec import Struct
 
 from ...bindings.time_span import format_time_span
 from ...triggers.fields import BINDING_FIELDS
-from ..app.function_models import DIRECTIONS, TRIGGER_FIELDS, BindingCommon, FunctionJson
-from ..app.policy import PolicyFields
-from .host_models import HostJson
+from ..config.host_models import HostJson
+from .function_models import DIRECTIONS, TRIGGER_FIELDS, BindingCommon, FunctionJson
+from .policy import PolicyFields
 
 _DIALECT = "http://json-schema.org/draft-07/schema#"
 _TIME_SPAN = r"^(-1|-?(\d+[.:])?\d{1,2}:\d{1,2}(:\d{1,2}(\.\d{1,7})?)?|\d+)$|^%[^%]+%$"

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from ...bindings.errors import ConfigurationError
-from ...triggers.registry import TRIGGER_TYPES
-from ..app.discovery import Finder
-from ..runtime import STORE_FOLDER
-from ..workers.worker_settings import WorkerSettings, default_python, own_packages
-from .settings import Settings, is_on, whole_number
+from ..bindings.errors import ConfigurationError
+from ..triggers.registry import TRIGGER_TYPES
+from .app.discovery import Finder
+from .config.settings import Settings, is_on, whole_number
+from .runtime import STORE_FOLDER
+from .workers.worker_settings import WorkerSettings, default_python, own_packages
 
 #: The port of Azure's own tools.
 DEFAULT_PORT = 7071
@@ -125,6 +125,11 @@ class Configuration:
         return min(self.options.workers or whole_number(setting, 1, MOST_WORKERS) or 1, MOST_WORKERS)
 
     @property
+    def _hostname(self) -> dict[str, str]:
+        """What `func start` tells functions of where they are reached; with a port of chance nothing is known yet."""
+        return {"WEBSITE_HOSTNAME": f"localhost:{self.port}"} if self.port else {}
+
+    @property
     def worker_settings(self) -> WorkerSettings:
         """How workers are started."""
         app = self.settings.app
@@ -133,7 +138,7 @@ class Configuration:
             root=self.root,
             python=python,
             fallback=own_packages(python),
-            environment=app.environment(),
+            environment={**self._hostname, **app.environment()},
             threads=whole_number(app.get("PYTHON_THREADPOOL_THREAD_COUNT"), 1, 1024),
             debug=is_on(app.get("PYTHON_ENABLE_DEBUG_LOGGING")),
             fresh_code=self.watches_code,
