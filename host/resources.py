@@ -27,17 +27,9 @@ def make_resources(
     report: Callable[[str], None],
 ) -> Resources:
     """The resources of a host whose storage is open."""
-
-    def queues(connection: str) -> QueueStore:
-        found = configuration.settings.app.connection(connection)
-        if not found.usable:
-            message = found.message or f"The connection '{connection}' cannot be used."
-            raise ConfigurationError(message, key="connection")
-        return storage.queues
-
     return Resources(
         root=configuration.root,
-        queues=queues,
+        queues=lambda connection: _queues(configuration, storage, connection),
         blobs=lambda connection: storage.blobs,
         tables=lambda connection: storage.tables,
         locks=storage.locks,
@@ -49,3 +41,11 @@ def make_resources(
         time_zone=configuration.time_zone,
         report=report,
     )
+
+
+def _queues(configuration: Configuration, storage: EmbeddedStorage, connection: str) -> QueueStore:
+    found = configuration.settings.app.connection(connection)
+    if not found.usable:
+        message = found.message or f"The connection '{connection}' cannot be used."
+        raise ConfigurationError(message, key="connection")
+    return storage.queues

@@ -2,68 +2,21 @@
 
 from __future__ import annotations
 
-import enum
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, get_origin, get_type_hints
 
-from . import http_extension, values_azure, values_sdk
-from .converters import (
-    accepts_input,
-    converter_of,
-    has_implicit_output,
-    holds_azure,
-    is_union,
-)
+from . import http_extension
 from .errors import LoadError, describe
-from .values_json import split_optional
+from .parameter import Binding, Maker, Parameter, check_union, is_context, is_out, parameter_of, shown
 from .values_output import takes, wanted_types
-from .values_plain import ALLOWED, decoder, is_chunks, is_file
-
-Binding = Mapping[str, Any]
+from .values_plain import is_chunks, is_file
 
 _CONTEXT = "context"
 _RETURN = "$return"
-
-
-class Maker(enum.Enum):
-    """What makes the value of a parameter."""
-
-    #: The content as text, bytes, a JSON value or a model, by the annotation.
-    PLAIN = enum.auto()
-    #: A class of azure.functions, built here.
-    AZURE = enum.auto()
-    #: The converter of azure.functions for a type that is not served here.
-    CONVERTER = enum.auto()
-    #: An extension that gives clients of the storage SDK.
-    SDK = enum.auto()
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """One parameter and the binding it stands for."""
-
-    binding: Binding
-    #: None when there is none; ``X`` for ``X | None`` and for ``Out[X]``.
-    annotation: Any = None
-    optional: bool = False
-    maker: Maker = Maker.PLAIN
-
-    @property
-    def name(self) -> str:
-        return str(self.binding["name"])
-
-    @property
-    def type(self) -> str:
-        return str(self.binding["type"])
-
-    @property
-    def where(self) -> str:
-        """How errors name it."""
-        return f"Parameter {self.name!r} ({self.type})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +58,12 @@ def examine(function: Mapping[str, Any], call: Callable[..., Any]) -> Signature:
     _check_names(names, bindings, context, returns)
     if context:
         _check_context(hints.get(context))
-    found = {name: _parameter(bindings[name], hints.get(name)) for name in names if name != context}
+    found = {name: parameter_of(bindings[name], hints.get(name)) for name in names if name != context}
     others = [parameter for name, parameter in found.items() if name != function["trigger"]["name"]]
     signature = Signature(
         trigger=found[function["trigger"]["name"]],
-        inputs=tuple(parameter for parameter in others if not _is_out(parameter.binding)),
-        outputs=tuple(parameter for parameter in others if _is_out(parameter.binding)),
+        inputs=tuple(parameter for parameter in others if not is_out(parameter.binding)),
+        outputs=tuple(parameter for parameter in others if is_out(parameter.binding)),
         context=context,
         returns=returns,
         asynchronous=inspect.iscoroutinefunction(call) or inspect.isasyncgenfunction(call),
@@ -158,7 +111,7 @@ def _check_directions(bindings: Mapping[str, Binding]) -> None:
                 f"Binding {name!r} has the direction {binding['direction']!r}, which Python functions cannot "
                 "have: make it two bindings, one in and one out."
             )
-    if _RETURN in bindings and not _is_out(bindings[_RETURN]):
+    if _RETURN in bindings and not is_out(bindings[_RETURN]):
         raise LoadError("Binding '$return' is the function's returned value: set its direction to out.")
 
 
@@ -173,11 +126,11 @@ def _check_names(
             "name, in function.json or as a decorator, or remove the parameter; a default does not spare it."
         )
     for name, binding in bindings.items():
-        if name in names or name == _RETURN or (by_key and _is_out(binding)):
+        if name in names or name == _RETURN or (by_key and is_out(binding)):
             continue
         hint = (
             f"Add `{name}: func.Out[str]`, or return a dict with the key {name!r} and say so with `-> dict`."
-            if _is_out(binding)
+            if is_out(binding)
             else f"Add the parameter {name!r}, or change the name of the binding."
         )
         raise LoadError(
@@ -192,97 +145,9 @@ def _returns_object(returns: Any) -> bool:
 
 
 def _check_context(annotation: Any) -> None:
-    if annotation is not None and not _is_context(annotation):
+    if annotation is not None and not is_context(annotation):
         raise LoadError(
             "Parameter 'context' is the invocation context: annotate it as func.Context, or not at all."
-        )
-
-
-def _is_context(annotation: Any) -> bool:
-    return isinstance(annotation, type) and annotation.__name__ == "Context"
-
-
-def _parameter(binding: Binding, hint: Any) -> Parameter:
-    is_out = getattr(get_origin(hint) or hint, "__name__", "") == "Out"
-    if hint is not None and is_out is not _is_out(binding):
-        raise LoadError(
-            f"Parameter {binding['name']!r} stands for a binding of direction {binding['direction']}: "
-            + ("annotate it as func.Out[str], or not at all." if not is_out else "Out is for outputs only.")
-        )
-    if _is_out(binding):
-        return _out_parameter(binding, hint)
-    return _in_parameter(binding, hint)
-
-
-def _out_parameter(binding: Binding, hint: Any) -> Parameter:
-    if hint is None:
-        return Parameter(binding)
-    arguments = get_args(hint)
-    if len(arguments) != 1:
-        raise LoadError(f"Parameter {binding['name']!r}: say what it takes, such as func.Out[str].")
-    parameter = Parameter(binding, arguments[0])
-    _check_union(arguments[0], parameter.where)
-    if not takes(parameter.type, arguments[0]):
-        raise LoadError(
-            f"{parameter.where} cannot take {_shown(arguments[0])}. It takes {wanted_types(parameter.type)}."
-        )
-    return parameter
-
-
-def _in_parameter(binding: Binding, hint: Any) -> Parameter:
-    annotation, optional = split_optional(hint)
-    parameter = Parameter(binding, annotation, optional)
-    _check_union(hint, parameter.where)
-    maker = _maker(parameter)
-    if maker is None:
-        raise LoadError(f"{parameter.where} cannot be {_shown(hint)}. It can be {_allowed(parameter.type)}.")
-    _check_storage(parameter, maker)
-    return replace(parameter, maker=maker)
-
-
-def _maker(parameter: Parameter) -> Maker | None:
-    """What makes the value; None when nothing can make one of the annotated type."""
-    kind, annotation = parameter.type, parameter.annotation
-    if annotation is None:
-        if kind in values_azure.RICH:
-            return Maker.AZURE
-        return Maker.CONVERTER if converter_of(kind) else Maker.PLAIN
-    if values_sdk.is_sdk_type(annotation):
-        return Maker.SDK
-    if annotation in (str, bytes) and not (converter_of(kind) and has_implicit_output(kind)):
-        return Maker.PLAIN
-    if kind == "warmupTrigger" and _is_context(annotation):
-        # Azure's documentation has it so, though Azure's worker refuses it.
-        return Maker.AZURE
-    if accepts_input(kind, annotation):
-        return Maker.CONVERTER if converter_of(kind) else Maker.AZURE
-    plain = not holds_azure(annotation) and decoder(annotation, parameter.where)
-    return Maker.PLAIN if plain else None
-
-
-def _allowed(kind: str) -> str:
-    return f"{values_azure.RICH[kind]}, {ALLOWED}" if kind in values_azure.RICH else ALLOWED
-
-
-def _check_union(annotation: Any, where: str) -> None:
-    classes = holds_azure(annotation) or any(map(values_sdk.is_sdk_type, get_args(annotation)))
-    if is_union(annotation) and classes:
-        raise LoadError(
-            f"{where} cannot be {_shown(annotation)}: in Azure a class of azure.functions or of an extension "
-            "stands alone, without Optional, Union or |. Annotate it as that class; its value may be None all "
-            "the same."
-        )
-
-
-def _check_storage(parameter: Parameter, maker: Maker) -> None:
-    storage = parameter.binding.get("storage", "embedded")
-    if maker is Maker.SDK:
-        values_sdk.check(parameter.type, storage, parameter.annotation, parameter.where)
-    elif storage != "embedded":
-        raise LoadError(
-            f"{parameter.where} has a connection that leads out of the embedded store. This version supports "
-            "that only for clients of the SDK: annotate it as BlobClient of "
-            "azurefunctions.extensions.bindings.blob, or set the connection to UseDevelopmentStorage=true."
         )
 
 
@@ -309,18 +174,14 @@ def _check_return(call: Callable[..., Any], signature: Signature, binding: Bindi
             "streamed like this; return a value instead."
         )
     if binding and signature.returns is not None:
-        _check_union(signature.returns, "The returned value")
+        check_union(signature.returns, "The returned value")
         raw = target == "http" and signature.returns is bytes and signature.is_plain
         if not raw and not takes(target, signature.returns):
             raise LoadError(
                 f"The returned value goes to a binding of type {target}, which cannot take "
-                f"{_shown(signature.returns)}. It takes {wanted_types(target)}. Change the annotation, or "
+                f"{shown(signature.returns)}. It takes {wanted_types(target)}. Change the annotation, or "
                 "remove the binding '$return'."
             )
-
-
-def _is_out(binding: Binding) -> bool:
-    return bool(binding["direction"] == "out")
 
 
 def _listed(names: list[str]) -> str:
@@ -330,7 +191,3 @@ def _listed(names: list[str]) -> str:
 def _nearest(name: str, candidates: Any) -> str:
     near = get_close_matches(name, list(candidates), n=1)
     return f" (there is {near[0]!r})" if near else ""
-
-
-def _shown(annotation: Any) -> str:
-    return annotation.__name__ if isinstance(annotation, type) else str(annotation).removeprefix("typing.")

@@ -11,7 +11,8 @@ from typing import Any, get_origin
 
 from . import values_azure, values_registry, values_sdk
 from .context import Context, RetryContext, TraceContext
-from .signature import Maker, Parameter, Signature
+from .parameter import Maker, Parameter
+from .signature import Signature
 from .values_json import dump
 from .values_output import NOTHING, Out, Result
 from .values_plain import decoder, text_decoder

@@ -127,7 +127,7 @@ def both(req: func.HttpRequest, row: func.Out[str], message: func.Out[str]) -> f
 )
 @app.queue_output(arg_name="receipt", queue_name="receipts", connection="AzureWebJobsStorage")
 def ship(msg: func.QueueMessage, order: str, shipped: func.Out[str], receipt: func.Out[str]) -> None:
-    shipped.set(json.dumps({"Total": json.loads(order)["Total"]}))
+    shipped.set(json.dumps({"Total": json.loads(order)[0]["Total"]}))
     receipt.set(msg.get_json()["customer"])
 
 
