@@ -241,9 +241,12 @@ def _prepare_folder(folder: Path) -> None:
             "memory cannot be relied on. Put it on a local disk with --store."
         )
     try:
+        is_new = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
-        # Keys and message bodies are nobody else's business.
+        # Keys and message bodies are nobody else's business, least of all a repository's.
         folder.chmod(0o700)
+        if is_new:
+            (folder / ".gitignore").write_text("*\n")
     except OSError as error:
         raise StoreError(
             f"The store folder {folder} cannot be made or used ({error.strerror}). "

@@ -453,3 +453,12 @@ def test_the_deepest_mount_decides_the_kind(
     mounts = [("/", "ext4"), ("/mnt/share", "cifs"), ("/mnt/share/local", "nfs"), ("/mnt/share/local", "xfs")]
     monkeypatch.setattr(filesystem, "_mounts", lambda: mounts)
     assert filesystem.network_type(Path(path)) == kind
+
+
+async def test_a_new_store_keeps_itself_out_of_repositories(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    for folder in (tmp_path / "new", tmp_path / "mine"):
+        await Store(folder).close()
+
+    assert (tmp_path / "new" / ".gitignore").read_text() == "*\n"
+    assert not (tmp_path / "mine" / ".gitignore").exists()
