@@ -66,7 +66,7 @@ def _piece(moment: datetime, token: re.Match[str]) -> str:
         return token["quoted"][1:-1]
     text = token["escaped"] or token["plain"]
     if text in "\"'\\%" and not token["escaped"]:
-        raise ValueError(f"{text} stands alone in the date format")
+        raise ValueError(f"{text} has no meaning alone in a date format")
     return text
 
 

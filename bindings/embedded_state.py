@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from .embedded_queue import EmbeddedQueues
 from .state import Sighting
-from .store import Store
+from .store import Store, signal
 
 
 class EmbeddedState:
@@ -36,8 +36,10 @@ class EmbeddedState:
             else:
                 text = msgspec.json.encode(value).decode()
                 connection.execute("INSERT OR REPLACE INTO state VALUES (?, ?, ?)", (scope, key, text))
+            signal(connection, _topic(scope))
 
         await self._store.write(operation)
+        self._store.announce(_topic(scope))
 
     async def items(self, scope: str) -> Mapping[str, Any]:
         rows = await self._store.read(
@@ -46,6 +48,9 @@ class EmbeddedState:
             ).fetchall()
         )
         return {key: msgspec.json.decode(value) for key, value in rows}
+
+    def watch(self, scope: str, callback: Callable[[], None]) -> None:
+        self._store.subscribe(_topic(scope), callback)
 
     async def seen(self, scope: str) -> dict[str, str]:
         return dict(
@@ -64,6 +69,10 @@ class EmbeddedState:
         fresh = await self._store.write(operation)
         self._queues.tell({sighting.message.queue for sighting in fresh if sighting.message})
         return len(fresh)
+
+
+def _topic(scope: str) -> str:
+    return f"state:{scope}"
 
 
 def _remember(connection: sqlite3.Connection, scope: str, sighting: Sighting) -> bool:

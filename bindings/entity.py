@@ -136,7 +136,7 @@ def _parsed(content: bytes | str, output: str) -> Any:
         return msgspec.json.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BindingError(
-            f"The output '{output}' (table) takes JSON, and this is none ({error}). "
+            f"The output '{output}' (table) takes JSON, and this is not JSON ({error}). "
             "Give it a dict, a list of them, or their JSON text."
         ) from error
 

@@ -95,7 +95,7 @@ class Expression:
                 format_date(datetime.now(UTC), self.form)
         except ValueError as error:
             raise ExpressionError(
-                f"{{{'.'.join(self.path)}:{self.form}}} has a bad format: {error}."
+                f"{{{'.'.join(self.path)}:{self.form}}} has an invalid format: {error}."
             ) from None
         if self.built_in in ("rand-guid", "sys.randguid") and self.form.upper() not in ("", *_GUID_FORMS):
             raise ExpressionError(f"'{self.form}' is not a GUID format; there are N, D, B, P and X.")
@@ -134,7 +134,7 @@ def _parts(text: str) -> Iterator[str | Expression]:
     for piece in _PIECE.finditer(text):
         if piece["brace"]:
             raise ExpressionError(
-                f"A single '{piece['brace']}' stands alone in '{text}'; a brace is written twice."
+                f"There is a single '{piece['brace']}' in '{text}'; write a brace that is meant as text twice."
             )
         if piece["expression"] is not None:
             yield Expression.parse(piece["expression"])
@@ -175,7 +175,7 @@ def value_text(value: Any, form: str = "") -> str:
 def resolve_settings(text: str, lookup: Callable[[str], str | None]) -> str:
     """The text with every ``%SETTING%`` put in, once. Raises `ExpressionError` for one that has no value."""
     if text.count("%") % 2:
-        raise ExpressionError(f"A '%' stands alone in '{text}'; a setting is written %NAME%.")
+        raise ExpressionError(f"There is a single '%' in '{text}'; a setting is written %NAME%.")
 
     def value(token: re.Match[str]) -> str:
         found = lookup(token[1]) if token[1] else None

@@ -51,7 +51,7 @@ def _literal(expression: Expression, value: str, quoted: bool) -> str:
     if not _BARE.fullmatch(value):
         name = ".".join(expression.path)
         raise FilterError(
-            f"{{{name}}} stands in the filter without quotes and is '{value[:100]}', neither a number nor true or "
+            f"{{{name}}} is used in the filter without quotes and is '{value[:100]}', neither a number nor true or "
             f"false. Write '{{{name}}}' for text."
         )
     return value.lower()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -19,6 +19,7 @@ class MemoryState:
         #: By scope and key, as JSON: a value that comes back is never the one that was given.
         self._values: dict[str, dict[str, bytes]] = {}
         self._versions: dict[str, dict[str, str]] = {}
+        self._watchers: dict[str, list[Callable[[], None]]] = {}
 
     async def get(self, scope: str, key: str) -> Any:
         text = self._values.get(scope, {}).get(key)
@@ -30,10 +31,15 @@ class MemoryState:
             values.pop(key, None)
         else:
             values[key] = msgspec.json.encode(value)
+        for callback in self._watchers.get(scope, ()):
+            callback()
 
     async def items(self, scope: str) -> Mapping[str, Any]:
         values = self._values.get(scope, {})
         return {key: msgspec.json.decode(values[key]) for key in sorted(values)}
+
+    def watch(self, scope: str, callback: Callable[[], None]) -> None:
+        self._watchers.setdefault(scope, []).append(callback)
 
     async def seen(self, scope: str) -> dict[str, str]:
         return dict(self._versions.get(scope, {}))

@@ -67,7 +67,7 @@ class _Parser:
     def parse(self) -> Predicate:
         wanted = self._any()
         if self._kind != "end":
-            self._fail("'and' or 'or' should stand")
+            self._fail("expected 'and' or 'or'")
         return wanted
 
     def _split(self) -> Iterator[tuple[int, str, str]]:
@@ -108,7 +108,7 @@ class _Parser:
     def _one(self) -> Predicate:
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            self._fail(f"more than {MAX_DEPTH} parentheses and negations stand inside each other")
+            self._fail(f"more than {MAX_DEPTH} parentheses and negations are nested")
         condition = self._negated_or_grouped() or self._comparison()
         self._depth -= 1
         return condition
@@ -120,7 +120,7 @@ class _Parser:
         if self._taken("("):
             inner = self._any()
             if not self._taken(")"):
-                self._fail("')' should stand")
+                self._fail("expected ')'")
             return inner
         return None
 
@@ -136,7 +136,7 @@ class _Parser:
     def _operand(self) -> _Operand:
         kind, token = self._kind, self._token
         if kind in ("mark", "end") or token in _WORDS:
-            self._fail("a property or a value should stand")
+            self._fail("expected a property or a value")
         if kind == "name" and token not in ("true", "false"):
             self._next()
             if self._token == "(":

@@ -59,7 +59,7 @@ class FilePattern:
         segments = text.replace("\\", "/").split("/")
         if not segments[-1]:
             raise ExpressionError(
-                f"'{text}' names no file; end it with a file name or a pattern such as *.csv."
+                f"'{text}' does not name a file; end it with a file name or a pattern such as *.csv."
             )
         fixed = next(
             (i for i, segment in enumerate(segments) if _WILDCARD.search(segment)), len(segments) - 1
@@ -68,7 +68,7 @@ class FilePattern:
         if any(segment in ("", ".", "..") for segment in tail):
             raise ExpressionError(f"'{text}' has an empty part, '.' or '..' after its first wildcard.")
         if any("**" in segment and segment != "**" for segment in tail):
-            raise ExpressionError(f"'**' has to stand alone between two slashes in '{text}'.")
+            raise ExpressionError(f"In '{text}' there must be nothing but '**' between two slashes.")
         expression, names = _translate(Template.parse("/".join(tail)).parts, "([^/]+)", globs=True)
         root = "/".join(segments[:fixed]) or ("/" if fixed else ".")
         return cls(root, len(tail) > 1 or tail == ["**"], names, expression)
@@ -99,7 +99,7 @@ def _translate(
         if len(part.path) > 1 or part.form:
             raise ExpressionError(f"{{{name}}} cannot capture a part of a path; use a single name.")
         if name.lower() in (each.lower() for each in names):
-            raise ExpressionError(f"{{{name}}} stands twice in the path; give each part a name of its own.")
+            raise ExpressionError(f"{{{name}}} is used twice in the path; give each part a name of its own.")
         names.append(name)
         regex += capture
     return re.compile(regex, re.DOTALL), tuple(names)

@@ -17,6 +17,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from .clock import milliseconds
+from .counted import counted
 from .embedded_lease import free_leases_of
 from .errors import FunchostError
 from .lease import LEASE_PERIOD
@@ -111,9 +112,7 @@ class Presence:
             if gone or heartbeat < oldest:
                 messages = await self._give_back(owner)
                 how = "has ended" if gone else "does not answer"
-                self._report(
-                    f"Host {owner} (process {pid}) {how}: {messages} messages in flight were given back."
-                )
+                self._report(f"Host {owner} (process {pid}) {how}{_given_back(messages)}.")
                 if gone:
                     _unlink(Path(_lock_file(self._store.folder, owner).lock_file))
 
@@ -129,6 +128,12 @@ class Presence:
             return len(queues)
 
         return await self._store.write(operation)
+
+
+def _given_back(messages: int) -> str:
+    if not messages:
+        return ""
+    return f": {counted(messages, 'message')} in flight {'was' if messages == 1 else 'were'} given back"
 
 
 def _lock_file(folder: Path, owner: str) -> FileLock:

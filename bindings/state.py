@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -32,6 +32,9 @@ class StateStore(Protocol):
 
     async def items(self, scope: str) -> Mapping[str, Any]:
         """All values of a scope."""
+
+    def watch(self, scope: str, callback: Callable[[], None]) -> None:
+        """Call `callback` in the loop, for good, whenever anyone has changed a value of the scope."""
 
     async def seen(self, scope: str) -> dict[str, str]:
         """The version last recorded for each path of a scope."""

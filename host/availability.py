@@ -6,9 +6,11 @@ Nothing here breaks off what runs. `app_offline.htm` decides over being offline,
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .offline import LOOK_INTERVAL, OFFLINE_FILE, OfflineFile
+from .served_function import FunctionStatus
 
 if TYPE_CHECKING:
     from .host import Host
@@ -27,6 +29,19 @@ class Availability:
         self._log = log
         self._file = OfflineFile(host.configuration.root)
         self._turning = asyncio.Lock()
+
+    def explained(self, status: FunctionStatus) -> FunctionStatus:
+        """How a function stands, with the reason where it is the host that keeps it from work."""
+        # What is disabled, in error or not served would not work in any case.
+        reason = self._reason(status) if status.state.startswith(("listening", "not listening")) else None
+        return replace(status, state=reason) if reason else status
+
+    def _reason(self, status: FunctionStatus) -> str | None:
+        if self._host.state == OFFLINE:
+            return f"offline ({OFFLINE_FILE})"
+        if not self.draining or status.trigger == "httpTrigger":
+            return None
+        return "drained" if self._host.executor.activity.is_idle else "draining"
 
     async def begin(self) -> None:
         """Take work, unless the app is offline."""

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
 
+from ..bindings.errors import FunchostError
 from ..triggers.base import ErrorInfo
 from ..triggers.descriptor import Problem
+from ..triggers.registry import TRIGGER_TYPES
 from .app.discovery import Discovery
+from .app.function_json import FUNCTION_JSON
+from .app.function_models import NOT_SERVED
+from .config.jsonc import loads
 from .configuration import Configuration, Mode
 from .functions import Functions
 from .workers.call import IndexFailed
@@ -22,6 +29,10 @@ class Code:
         self._pool = pool
         #: What the app holds, as it was last read.
         self.discovery = found
+        #: Why the script that defines the functions could not be read at last; None where it could.
+        self.failure: Problem | None = None
+        #: The trigger types that decorators name, also where the function cannot be served.
+        self._decorated: dict[str, str] = {}
 
     async def load(self) -> Mapping[str, ErrorInfo]:
         """Have workers load what was found, once they have told us what decorators define.
@@ -35,14 +46,18 @@ class Code:
         try:
             self.discovery = await self._index(new, self.discovery)
         except IndexFailed as failed:
-            problem = _index_problem(self.discovery, failed)
-            self.discovery = Discovery((), (*self.discovery.problems, problem))
+            self.failure = _index_problem(failed)
+            self.discovery = Discovery((), (*self.discovery.problems, self.failure))
         return {} if inspects else await self._pool.adopt(new, self.discovery.functions)
 
     def arrange(self, functions: Functions, load_errors: Mapping[str, ErrorInfo]) -> list[Problem]:
         """Have the functions served that `load` gave; returns further problems that this brings."""
         found = functions.arrange(
-            self.discovery.functions, self.discovery.problems, load_errors, still_served=self._pool.serves
+            self.discovery.functions,
+            self.discovery.problems,
+            load_errors,
+            triggers=self._triggers(),
+            still_served=self._pool.serves,
         )
         return [*found, *(_load_problem(name, error) for name, error in load_errors.items())]
 
@@ -59,7 +74,9 @@ class Code:
             await self._pool.discard(new)
             functions.keep(str(failed))
             self.discovery = found
-            return [_index_problem(found, failed)]
+            self.failure = _index_problem(failed)
+            return [self.failure]
+        self.failure = None
         broken = {problem.function for problem in found.problems if problem.function}
         errors = await self._pool.adopt(new, found.functions, keep=broken)
         self.discovery = found
@@ -71,18 +88,52 @@ class Code:
         """What was found, completed by what the script's decorators say. Raises `IndexFailed`."""
         if found.script is None:
             return found
-        return self._configuration.finder.indexed(found, await new.index(found.script))
+        indexed = await new.index(found.script)
+        self._decorated = _triggers((one.name, one.document) for one in indexed)
+        return self._configuration.finder.indexed(found, indexed)
+
+    def _triggers(self) -> dict[str, str]:
+        """The trigger types of the functions that have problems, as far as their definitions can be read."""
+        root, problems = self._configuration.root, self.discovery.problems
+        folders = {one.function: root / one.file for one in problems if one.function and one.file}
+        read = ((name, _document(file)) for name, file in folders.items() if file.name == FUNCTION_JSON)
+        return _triggers(read) | self._decorated
 
 
-def _index_problem(discovery: Discovery, failed: IndexFailed) -> Problem:
-    script = discovery.script.name if discovery.script else None
-    message = f"The app has no functions: {failed.error.message}\n{failed.error.traceback}".rstrip()
-    return Problem(message, script, fix="Mend the script; it is read again as soon as it changes.")
+def _document(file: Path) -> Any:
+    try:
+        return loads(file.read_bytes()).value
+    except (OSError, FunchostError):
+        return None
+
+
+def _triggers(definitions: Iterable[tuple[str, Any]]) -> dict[str, str]:
+    """The trigger's type in each definition that names one, in the known spelling where it is known."""
+    found = {}
+    for name, document in definitions:
+        types = [kind for kind in _binding_types(document) if kind.lower().endswith("trigger")]
+        if types:
+            spellings = {kind.lower(): kind for kind in (*NOT_SERVED, *TRIGGER_TYPES)}
+            found[name] = spellings.get(types[0].lower(), types[0])
+    return found
+
+
+def _binding_types(document: Any) -> list[str]:
+    """The types of all bindings of a definition, whatever it holds."""
+    top = _lowered(document)
+    entries = top.get("bindings")
+    types = [_lowered(entry).get("type") for entry in (entries if isinstance(entries, list) else [])]
+    return [kind for kind in types if isinstance(kind, str)]
+
+
+def _lowered(value: Any) -> dict[str, Any]:
+    return {key.lower(): inner for key, inner in value.items()} if isinstance(value, dict) else {}
+
+
+def _index_problem(failed: IndexFailed) -> Problem:
+    return Problem(f"{failed.error}\n{failed.error.traceback}".rstrip())
 
 
 def _load_problem(name: str, error: ErrorInfo) -> Problem:
-    return Problem(
-        f"The code of {name} does not load: {error.type}: {error.message}\n{error.traceback}".rstrip(),
-        fix="Mend the code; it is read again as soon as it changes.",
-        function=name,
-    )
+    message = f"The code of {name} does not load: {error}\n{error.traceback}".rstrip()
+    return Problem(message, function=name)

@@ -6,7 +6,7 @@ import enum
 import ipaddress
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from ..triggers.registry import TRIGGER_TYPES
 from .app.discovery import Finder
 from .config.settings import Settings, is_on, whole_number
 from .runtime import STORE_FOLDER
-from .workers.worker_settings import WorkerSettings, default_python, own_packages
+from .workers.worker_settings import WorkerSettings, default_python, own_packages, passed_over
 
 #: The port of Azure's own tools.
 DEFAULT_PORT = 7071
@@ -68,9 +68,11 @@ class Configuration:
         self.settings = self.read()
 
     def read(self) -> Settings:
-        """The settings as they are now."""
+        """The settings as they are now; their problems include those of the app's environment."""
         defaults = {"AZURE_FUNCTIONS_ENVIRONMENT": "Development", "AzureWebJobsScriptRoot": str(self.root)}
-        return Settings.load(self.root, {**defaults, **self.options.environ})
+        settings = Settings.load(self.root, {**defaults, **self.options.environ})
+        passed = [] if self.options.python else passed_over(self.root, self.options.environ)
+        return replace(settings, problems=(*settings.problems, *passed))
 
     @property
     def finder(self) -> Finder:
@@ -130,14 +132,18 @@ class Configuration:
         return {"WEBSITE_HOSTNAME": f"localhost:{self.port}"} if self.port else {}
 
     @property
+    def python(self) -> Path:
+        """The interpreter that runs the app."""
+        return self.options.python or default_python(self.root, self.options.environ)
+
+    @property
     def worker_settings(self) -> WorkerSettings:
         """How workers are started."""
         app = self.settings.app
-        python = self.options.python or default_python(self.root, self.options.environ)
         return WorkerSettings(
             root=self.root,
-            python=python,
-            fallback=own_packages(python),
+            python=self.python,
+            fallback=own_packages(self.python),
             environment={**self._hostname, **app.environment()},
             threads=whole_number(app.get("PYTHON_THREADPOOL_THREAD_COUNT"), 1, 1024),
             debug=is_on(app.get("PYTHON_ENABLE_DEBUG_LOGGING")),

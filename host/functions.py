@@ -45,6 +45,11 @@ class Functions:
         """The functions that go on as they were, since what they are now cannot be served."""
         return [name for name, served in self._served.items() if served.error and served.outdated]
 
+    @property
+    def current(self) -> list[ServedFunction]:
+        """The functions that are in service as the app has them now."""
+        return [served for served in self if not served.error]
+
     def without_refused(self, discovery: Discovery) -> Discovery:
         """What was found without the functions whose trigger refuses its entry, and why it does."""
         refused = [problem for one in discovery.functions if (problem := self._refusal(one))]
@@ -58,21 +63,23 @@ class Functions:
         problems: Iterable[Problem],
         load_errors: Mapping[str, ErrorInfo],
         *,
+        triggers: Mapping[str, str],
         still_served: Callable[[str], bool],
     ) -> list[Problem]:
         """Take what was found into service, from the next `listen` on. What cannot be served goes on as it was.
 
         `load_errors` are the functions whose code does not load; `still_served` tells whether older code of
-        theirs is. Returns further problems that showed.
+        theirs is; `triggers` are the types that are known of functions with problems. Returns further problems
+        that showed.
         """
         descriptors = {descriptor.name: descriptor for descriptor in found}
-        self._broken = _broken(problems)
+        self._broken = _broken(problems, triggers)
         self._leave_out(descriptors.keys())
         more: list[Problem] = []
         for name, descriptor in descriptors.items():
             error = load_errors.get(name)
             if error and name in self._served and still_served(name):
-                self._served[name].keep(_text(error))
+                self._served[name].keep(str(error))
                 continue
             try:
                 self._take_in(descriptor, error)
@@ -135,7 +142,7 @@ class Functions:
     def _take_in(self, descriptor: FunctionDescriptor, error: ErrorInfo | None) -> None:
         """Put the function in the place of what was there, unless that is the same."""
         old = self._served.get(descriptor.name)
-        text = _text(error) if error else None
+        text = str(error) if error else None
         same = old is not None and old.descriptor == descriptor and not old.stale
         if old and same and (old.is_started or error or descriptor.disabled):
             old.error, old.outdated = text, False
@@ -155,9 +162,7 @@ class Functions:
 
     def _problem(self, descriptor: FunctionDescriptor, wrong: FunchostError) -> Problem:
         key = wrong.key if isinstance(wrong, ConfigurationError) else None
-        place = f"bindings.{descriptor.trigger.name}.{key}" if key else None
-        file = descriptor.definition(self._resources.root)
-        return Problem(str(wrong), file, place, function=descriptor.name)
+        return descriptor.problem(key, str(wrong))
 
     def _check_routes(self) -> list[Problem]:
         triggers = [served.trigger for served in self._served.values() if served.is_http]
@@ -193,14 +198,13 @@ class Functions:
         task.add_done_callback(self._ending.discard)
 
 
-def _text(error: ErrorInfo) -> str:
-    return f"{error.type}: {error.message}"
-
-
-def _broken(problems: Iterable[Problem]) -> dict[str, tuple[str, tuple[str, ...]]]:
+def _broken(
+    problems: Iterable[Problem], triggers: Mapping[str, str]
+) -> dict[str, tuple[str, tuple[str, ...]]]:
     broken: dict[str, tuple[str, tuple[str, ...]]] = {}
     for problem in problems:
         if problem.function and problem.severity == "error":
             _, reasons = broken.get(problem.function, ("", ()))
-            broken[problem.function] = ("?", (*reasons, problem.message))
+            trigger = triggers.get(problem.function, "?")
+            broken[problem.function] = (trigger, (*reasons, problem.message))
     return broken

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +22,10 @@ from .keys import Keys
 from .logs.log import Log
 from .logs.log_levels import LogLevels
 from .logs.observers import LogObserver
+from .logs.reloaded import reloaded_text
 from .resources import make_resources
-from .runtime import Runtime, RuntimeFile
+from .runtime import Runtime, RuntimeFile, running_hosts
+from .served_function import ServedFunction
 from .storage import EmbeddedStorage
 from .workers.pool import Pool
 
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
 
 #: How long what was interrupted by the end of the drain time may take to be given back, in seconds.
 SETTLE_TIMEOUT = 5.0
+
+#: How long what a start had begun may take to end when it fails: nothing runs yet.
+_ABORT = timedelta(seconds=1)
 
 
 class Host:
@@ -90,7 +95,7 @@ class Host:
         except BaseException:
             loading.cancel()
             await asyncio.gather(loading, return_exceptions=True)
-            await self.stop(timedelta(0))
+            await self.stop(_ABORT)
             raise
         self.executor = Executor(self.pool, self.resources, self._observer)
         self._functions = Functions(
@@ -105,6 +110,7 @@ class Host:
         """Start the listeners and answer requests, unless the app is offline."""
         await self.availability.begin()
         if self.front:
+            self._tell_of_others()
             self._announce()
         self._spawn(self.storage.sweep())
         self._spawn(self.availability.watch())
@@ -120,6 +126,7 @@ class Host:
         self.owner = self.storage.owner
         await self._storage.presence.start()
         self.keys = Keys(self._storage.state)
+        self.keys.follow()
         await self.keys.load()
         self.wakeups = SchedulerWakeups(self._clock)
         await self.wakeups.start()
@@ -151,6 +158,12 @@ class Host:
             )
         )
 
+    def _tell_of_others(self) -> None:
+        for other in running_hosts(self.configuration.store_folder):
+            app = "" if other.root == str(self.configuration.root) else f" for the app {other.root}"
+            text = f"Another host serves this store too: process {other.pid}, {other.url}{app}."
+            self._log.say("info", text, pid=other.pid, url=other.url)
+
     # -- reload
 
     async def reload(self) -> None:
@@ -164,6 +177,7 @@ class Host:
             self.configuration.settings = settings
             self._log.levels = LogLevels(settings.host_json.logging.logLevel)
             before = self.functions.outdated
+            urls = self._urls(self.functions)
             found = await self._code.reload(self.functions)
             self._announce()
             waiting = waiting_for_restart(self._settled, settled_at_start(settings))
@@ -171,7 +185,14 @@ class Host:
             kept = [name for name in self.functions.outdated if name not in before]
             if kept:
                 self._report(f"The last good version goes on for: {', '.join(kept)}.")
-            self._log.say("info", f"Reloaded: {len(self.functions)} functions.")
+            if self._code.failure is None and (self.functions.current or not self.functions.status()):
+                self._log.say("info", reloaded_text(urls, self._urls(self.functions.current)))
+            elif not kept:
+                self._report("Nothing could be reloaded: problems that were told are still there.")
+
+    def _urls(self, functions: Iterable[ServedFunction]) -> dict[str, str]:
+        """The URL of each function, empty for what HTTP does not call."""
+        return {served.descriptor.name: served.status.url(self.url) for served in functions}
 
     def _tell(self, problems: list[Problem]) -> None:
         """Take down what is to be mended now, and show what was not shown before."""

@@ -10,7 +10,6 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..bindings.clock import Clock, SystemClock
 from ..bindings.errors import NotFound
 from ..bindings.state import StateStore
 
@@ -20,8 +19,6 @@ SCOPE = "keys"
 MASTER = "_master"
 #: Rings that belong to no function. Each holds keys of one level.
 MASTER_RING, HOST_RING, SYSTEM_RING = "master", "host", "system"
-#: Seconds between two looks at the store.
-REFRESH = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +47,21 @@ def new_value() -> str:
 
 
 class Keys:
-    """All keys of a host, in memory and in the store that other hosts share.
+    """All keys of a host, in memory and in the store that other hosts share."""
 
-    Memory is brought up to date at most once a minute, when a key is asked for: so a key changed elsewhere
-    counts here within a minute, and the first request that shows it may still be turned away.
-    """
-
-    def __init__(self, state: StateStore, clock: Clock | None = None) -> None:
+    def __init__(self, state: StateStore) -> None:
         self._state = state
-        self._clock = clock or SystemClock()
         #: By ring, then by name in lower case.
         self._rings: dict[str, dict[str, Key]] = {}
-        self._read_at = 0.0
+        #: Whether somebody changed a key since they were read, and whether it was told that this cannot be done.
+        self._stale = self._told = False
         self._refreshing: asyncio.Task[None] | None = None
+        #: How many changes were made here: what was read meanwhile may not have them yet.
+        self._own_changes = 0
+
+    def follow(self) -> None:
+        """Have what is changed elsewhere count here too, from now on, as soon as the store tells of it."""
+        self._state.watch(SCOPE, self._changed)
 
     async def load(self) -> None:
         """Read the keys; makes the master key and the host's default key when they are missing."""
@@ -79,7 +78,7 @@ class Keys:
             return True
         if not presented:
             return False
-        self._refresh_if_old()
+        self._catch_up()
         shown = presented.encode("utf-8", "replace")
         claimed = set()
         for ring in (MASTER_RING, HOST_RING, SYSTEM_RING, function_ring(function)):
@@ -125,13 +124,16 @@ class Keys:
         key = Key(ring, name, value)
         await self._state.put(SCOPE, f"{ring}/{name.lower()}", {"name": name, "value": value})
         self._rings.setdefault(ring, {})[name.lower()] = key
+        self._own_changes += 1
         return key
 
     async def remove(self, ring: str, name: str) -> bool:
         """Remove a key from a ring; False when it was not there."""
-        if self._rings.get(ring, {}).pop(name.lower(), None) is None:
+        if self.get(ring, name) is None:
             return False
         await self._state.put(SCOPE, f"{ring}/{name.lower()}", None)
+        self._rings.get(ring, {}).pop(name.lower(), None)
+        self._own_changes += 1
         return True
 
     def _ring_of(self, name: str, function: str | None) -> str:
@@ -149,23 +151,35 @@ class Keys:
             await self._read()
 
     async def _read(self) -> None:
+        known = None
+        while known != self._own_changes:
+            known = self._own_changes
+            items = await self._state.items(SCOPE)
         found: dict[str, dict[str, Key]] = {}
-        for place, value in (await self._state.items(SCOPE)).items():
+        for place, value in items.items():
             ring, _, name = place.rpartition("/")
             found.setdefault(ring, {})[name] = Key(ring, value["name"], value["value"])
         self._rings = found
-        self._read_at = self._clock.monotonic()
 
-    def _refresh_if_old(self) -> None:
-        if self._clock.monotonic() - self._read_at < REFRESH or self._refreshing is not None:
-            return
-        self._read_at = self._clock.monotonic()
-        self._refreshing = asyncio.get_running_loop().create_task(self._refresh())
+    def _changed(self) -> None:
+        self._stale = True
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Begin to read what changed; where that failed before, with the next request."""
+        if self._stale and self._refreshing is None:
+            self._refreshing = asyncio.get_running_loop().create_task(self._refresh())
 
     async def _refresh(self) -> None:
         try:
-            await self._read()
+            while self._stale:
+                self._stale = False
+                await self._read()
+            self._told = False
         except Exception as error:
-            log.warning("The keys could not be read again, the known ones stay valid: %s", error)
+            self._stale = True
+            if not self._told:
+                log.warning("The keys could not be read again, the known ones stay valid: %s", error)
+            self._told = True
         finally:
             self._refreshing = None

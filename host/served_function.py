@@ -27,6 +27,10 @@ class FunctionStatus:
     disabled: bool = False
     errors: tuple[str, ...] = ()
 
+    def url(self, host: str) -> str:
+        """Where it is called on the host of that URL; empty for what HTTP does not call."""
+        return host + self.where.rpartition(" ")[2] if self.trigger == "httpTrigger" and self.where else ""
+
 
 class ServedFunction:
     """A function in service: its listener runs from `start` to `stop`, and is tried again when it fails."""
@@ -73,7 +77,7 @@ class ServedFunction:
 
     async def run(self, data: bytes | None) -> Outcome:
         """Run it once by hand."""
-        return await self.deliver(self.trigger.manual_event(data))
+        return await self.deliver(await self.trigger.manual_event(data))
 
     @property
     def is_http(self) -> bool:

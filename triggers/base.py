@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from .watch import Watch
 
 
+#: Errors whose message alone says what is wrong, and what to do.
+_OWN_ERRORS = frozenset({"LoadError", "BindError", "WorkerLost", "FunchostError", "BindingError"})
+
 #: The reason of an event that somebody asked for: a request, or a run by hand.
 CALLED = "This function was programmatically called via the host APIs."
 
@@ -46,6 +49,16 @@ class ErrorInfo:
     type: str
     message: str
     traceback: str = ""
+
+    @property
+    def is_callers(self) -> bool:
+        """Whether the HTTP request was wrong, not the function: its body does not fit, or cannot be taken."""
+        # As a worker calls the one, and the HTTP front the other.
+        return self.type in ("RequestError", "BodyError")
+
+    def __str__(self) -> str:
+        """The reason for people, in one line or a few; an error of funchost's own needs no name of a class."""
+        return self.message if self.type in _OWN_ERRORS else f"{self.type}: {self.message}"
 
 
 class Unsent(NamedTuple):
@@ -198,7 +211,7 @@ class Trigger:
         """What a person should see beside the function: its URL, queue, path or next run."""
         return ""
 
-    def manual_event(self, data: bytes | None) -> TriggerEvent:
+    async def manual_event(self, data: bytes | None) -> TriggerEvent:
         """The event for a run by hand with `data` (None: without)."""
         raise NotImplementedError
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from functools import partial
-from typing import Any, Self
+from typing import Any
 
 import msgspec
 
-from ..bindings.blob import BlobInfo, BlobStore
+from ..bindings.blob import BlobInfo
 from ..bindings.errors import BindingError, ConfigurationError, NotFound
 from ..bindings.file_content import STREAM_FROM, FileContent
 from ..bindings.file_tree import file_status, version_of
@@ -84,72 +84,47 @@ class BlobTrigger(Trigger):
         captures = self.pattern.match(told.blob_name)
         if captures is None or told.container_name != self.pattern.container:
             return None  # the function has another path now
-        found = await self._content(told)
-        if found is None:
+        found = await self._found(told.container_name, told.blob_name)
+        if found is None or found[0].etag != told.e_tag:
             return None
-        info, body = found
-        return TriggerEvent(
-            kind="blob",
-            body=body,
-            data=_data(info, self._uri(info)),
-            metadata=_metadata(info, self._uri(info)) | captures,
-            reason=f"New blob detected({self.fields.source}): {info.path}",
-            details=partial(_details, message, info),
-        )
+        event = self._event(*found, captures)
+        event.reason = f"New blob detected({self.fields.source}): {event.data['name']}"
+        event.details = partial(_details, message, found[0])
+        return event
 
-    def manual_event(self, data: bytes | None) -> TriggerEvent:
-        """`data` is ``container/blob``. Raises `BindingError` for anything else."""
+    async def manual_event(self, data: bytes | None) -> TriggerEvent:
+        """`data` is ``container/blob``. Raises `BindingError` for anything else, `NotFound` for no such blob."""
         if not data:
             raise BindingError(f"Say which blob {self.function.name} is to run for: --data container/blob.")
         container, name = blob_path(data.decode(errors="replace").strip())
-        path = f"{container}/{name}"
+        found = await self._found(container, name)
+        if found is None:
+            raise NotFound(f"There is no blob {container}/{name}.")
+        return self._event(*found, self.pattern.match(name) or {})
+
+    def _event(
+        self, info: BlobInfo, body: bytes | AsyncIterator[bytes], captures: dict[str, str]
+    ) -> TriggerEvent:
+        uri = self._uri(info)
         return TriggerEvent(
-            kind="blob",
-            body=BlobLater(self.store, container, name),
-            data={"name": path, "uri": path, "properties": {}, "metadata": {}},
-            metadata={"blobTrigger": path, "uri": path, "properties": {}, "metadata": {}}
-            | (self.pattern.match(name) or {}),
+            kind="blob", body=body, data=_data(info, uri), metadata=_metadata(info, uri) | captures
         )
 
-    async def _content(self, told: BlobMessage) -> tuple[BlobInfo, bytes | AsyncIterator[bytes]] | None:
-        container, name = told.container_name, told.blob_name
+    async def _found(self, container: str, name: str) -> tuple[BlobInfo, bytes | AsyncIterator[bytes]] | None:
+        """The blob as it is now, and its content; None when it does not exist."""
         info = await self.store.info(container, name)
-        if info is None or info.etag != told.e_tag:
+        if info is None:
             return None
-        if info.length >= STREAM_FROM and isinstance(self.store, BlobFolder):
-            path = str(self.store.path(container, name))
-            status = await asyncio.to_thread(file_status, str(self.store.folder / container), path)
-            return (info, FileContent(path, version_of(status))) if status else None
-        found = await self.store.get(container, name)
-        return found if found and found[0].etag == told.e_tag else None
+        if info.length < STREAM_FROM or not isinstance(self.store, BlobFolder):
+            return await self.store.get(container, name)
+        path = str(self.store.path(container, name))
+        status = await asyncio.to_thread(file_status, str(self.store.folder / container), path)
+        return (info, FileContent(path, version_of(status))) if status else None
 
     def _uri(self, info: BlobInfo) -> str:
         if isinstance(self.store, BlobFolder):
             return self.store.path(info.container, info.name).absolute().as_uri()
         return info.path
-
-
-class BlobLater(AsyncIterator[bytes]):
-    """A blob's content, fetched when it is asked for; each new ``async for`` fetches it again."""
-
-    def __init__(self, store: BlobStore, container: str, name: str) -> None:
-        self._store = store
-        self._container = container
-        self._name = name
-        self._fetched = False
-
-    def __aiter__(self) -> Self:
-        self._fetched = False
-        return self
-
-    async def __anext__(self) -> bytes:
-        if self._fetched:
-            raise StopAsyncIteration
-        self._fetched = True
-        found = await self._store.get(self._container, self._name)
-        if found is None:
-            raise NotFound(f"There is no blob '{self._container}/{self._name}'.")
-        return found[1]
 
 
 def _details(message: QueueMessage, info: BlobInfo) -> dict[str, object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -62,6 +63,10 @@ class BlobSource:
         self.folder: str | None = str(folder.absolute()) if folder else None
 
     async def load(self) -> None:
+        if self.folder is not None:
+            # So that people can drop files there. Where it cannot be made, the first blob says why.
+            with contextlib.suppress(OSError):
+                await asyncio.to_thread(os.makedirs, self.folder, exist_ok=True)
         self._seen = await self._state.seen(self._scope)
 
     async def scan(self) -> str:

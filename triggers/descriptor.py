@@ -114,15 +114,23 @@ class FunctionDescriptor:
     disabled: bool = False
     #: Whether it is defined by decorators in the app's one script, and not by a folder of its own.
     decorated: bool = False
+    #: Where that was, for people: the file, relative to the app root, and the line of the `def`. A function that only
+    #: moved is the same: its listener is not made anew.
+    file: str = field(default="", compare=False, repr=False)
+    line: int | None = field(default=None, compare=False, repr=False)
     #: Types of its bindings that need a service which is not spoken here: it can only be run by hand.
     unserved: tuple[str, ...] = ()
     #: A hash of its definition and the app's settings for it: the listener is restarted when it changes.
     fingerprint: str = ""
 
-    def definition(self, root: Path) -> str:
-        """The file that defines it, for people: relative to the app root, if it lies there."""
-        path = self.script_file if self.decorated else self.directory / "function.json"
-        return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+    def problem(
+        self, field: str | None, message: str, *, fix: str | None = None, severity: str = "error"
+    ) -> Problem:
+        """What is wrong with a field of its trigger, or None for the function as a whole, with its place."""
+        key = self.name if self.decorated else None
+        if field is not None:
+            key = f"{key or 'bindings'}.{self.trigger.name}.{field}"
+        return Problem(message, self.file or None, key, self.line, fix, self.name, severity)
 
     @property
     def needs_binding_data(self) -> bool:

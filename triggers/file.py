@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from ..bindings.errors import BindingError, ConfigurationError
+from ..bindings.errors import BindingError, ConfigurationError, NotFound
 from ..bindings.file_content import STREAM_FROM, FileContent, read_version
 from ..bindings.file_tree import file_status, version_of
 from ..bindings.queue import QueueMessage
@@ -35,7 +35,7 @@ CHANGES = ("created", "changed", "deleted", "renamed")
 
 
 class FileTrigger(Trigger):
-    """``fileTrigger``. `manual_event` takes a path, relative to the app root or absolute."""
+    """``fileTrigger``."""
 
     type = "fileTrigger"
     Fields = FileTriggerFields
@@ -97,7 +97,12 @@ class FileTrigger(Trigger):
             event.details = partial(message_details, message)
         return event
 
-    def manual_event(self, data: bytes | None) -> TriggerEvent:
+    async def manual_event(self, data: bytes | None) -> TriggerEvent:
+        """`data` is a path, relative to the app root or absolute. Raises `NotFound` for no such file, and
+        `BindingError`."""
+        return await asyncio.to_thread(self._manual_event, data)
+
+    def _manual_event(self, data: bytes | None) -> TriggerEvent:
         text = os.fsdecode(data or b"").strip()
         if not text:
             raise BindingError(f"Say which file {self.function.name} is to run for: --data import/file.csv.")
@@ -105,7 +110,7 @@ class FileTrigger(Trigger):
         relative = self.place.relative(path)
         status = file_status(self.place.root, path) if relative is not None else None
         if relative is None or status is None:
-            raise BindingError(f"There is no file '{text}' below {self.place.root}.")
+            raise NotFound(f"There is no file {printable(text)} below {self.place.root}.")
         event = self._event(relative, "created", version_of(status), None)
         if event is None:
             raise BindingError(f"The file '{text}' is just being changed; try again.")
@@ -226,7 +231,7 @@ def _changes(fields: FileTriggerFields) -> frozenset[str]:
     changes = frozenset(word.strip().lower() for word in words)
     unknown = sorted(changes.difference(CHANGES))
     if unknown or not changes:
-        wrong = f"'{unknown[0]}' is no change" if unknown else "No change is named"
+        wrong = f"'{unknown[0]}' is not a type of change" if unknown else "No type of change is given"
         raise ConfigurationError(f"{wrong}; use {', '.join(CHANGES)}.", key="changeTypes")
     if fields.autoDelete and "deleted" in changes:
         raise ConfigurationError(

@@ -11,11 +11,11 @@ from .descriptor import FunctionDescriptor, Problem
 from .fields import HttpTriggerFields
 from .http_endpoint import Endpoint
 from .http_front import HttpFront
-from .http_response import TEXT, Reply
+from .http_response import TEXT, Reply, must_return
 from .routes import Route, find_conflicts, order_differences
 
 _METHOD = re.compile(r"[A-Za-z][A-Za-z-]*")
-#: Starts of routes that belong to the host. As in Azure this is a test of the text: 'administrators' falls under it.
+#: Starts of routes that belong to the host. As in Azure this is a test of the text: 'administrators' is refused too.
 _RESERVED = ("admin", "runtime")
 
 
@@ -45,7 +45,7 @@ class HttpTrigger(Trigger):
             deliver=deliver,
             disabled=self.function.disabled,
             instead=_not_served(self.function),
-            must_return=any(b.type == "http" and b.name == "$return" for b in self.function.outputs),
+            must_return=must_return(self.function),
             with_metadata=_uses_expressions(self.function),
         )
         return HttpListener(self._front, endpoint)
@@ -54,7 +54,7 @@ class HttpTrigger(Trigger):
         methods = f"[{','.join(sorted(self.route.methods))}] " if self.route.methods else ""
         return f"{methods}/{self.route.template.text}"
 
-    def manual_event(self, data: bytes | None) -> TriggerEvent:
+    async def manual_event(self, data: bytes | None) -> TriggerEvent:
         """A POST request with `data` as its body."""
         body = data or b""
         kind = "application/json" if body.lstrip()[:1] in (b"{", b"[") else "text/plain; charset=utf-8"
@@ -100,31 +100,27 @@ class HttpListener:
 def route_problems(triggers: Iterable[HttpTrigger]) -> list[Problem]:
     """What is wrong between routes: collisions, each an error of the later function, and where Azure's order differs."""
     by_name = {trigger.function.name: trigger for trigger in triggers}
-    files = {name: one.function.definition(one.resources.root) for name, one in by_name.items()}
     conflicts = find_conflicts(trigger.route for trigger in by_name.values())
     taken_out = {route.function for route, _ in conflicts}
-    problems = [_collision(route, other, files[route.function]) for route, other in conflicts]
+    problems = [_collision(by_name[route.function].function, route, other) for route, other in conflicts]
     rest = [trigger.route for name, trigger in by_name.items() if name not in taken_out]
     return problems + [
-        Problem(
+        by_name[difference.ours].function.problem(
+            "route",
             str(difference),
-            file=files[difference.ours],
-            key="route",
-            fix="Nothing, unless the app is to run on Azure too: rename a function or narrow a route then.",
+            fix="If the app is to run on Azure too, rename a function or narrow a route; else ignore this.",
             severity="warning",
         )
         for difference in order_differences(rest)
     ]
 
 
-def _collision(route: Route, other: Route, file: str) -> Problem:
-    return Problem(
+def _collision(function: FunctionDescriptor, route: Route, other: Route) -> Problem:
+    return function.problem(
+        "route",
         f"The route '/{route.template.text}' of '{route.function}' is taken by '{other.function}' "
         f"for the method {route.shares_method(other)}.",
-        file=file,
-        key="route",
         fix="Give it another route, or methods of its own.",
-        function=route.function,
     )
 
 
@@ -132,8 +128,8 @@ def _check_not_reserved(route: str) -> None:
     for word in _RESERVED:
         if route.lower().startswith(word):
             raise ConfigurationError(
-                f"The route '{route}' starts with '{word}', which belongs to the host (as on Azure, longer words "
-                "fall under this too); set a `route` that starts otherwise.",
+                f"The route '{route}' cannot be served: as on Azure, a route must not begin with "
+                f"{' or '.join(_RESERVED)}. Set another `route`.",
                 key="route",
             )
 
@@ -142,7 +138,7 @@ def _check_methods(methods: Iterable[str]) -> None:
     for method in methods:
         if _METHOD.fullmatch(method) is None:
             raise ConfigurationError(
-                f"'{method}' is no HTTP method; write names such as 'get' and 'post'.", key="methods"
+                f"'{method}' is not an HTTP method; write names such as 'get' and 'post'.", key="methods"
             )
 
 

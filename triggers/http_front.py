@@ -27,6 +27,7 @@ from .http_request import (
     parse_query,
     printable,
     read_small,
+    too_large,
 )
 from .http_response import FAILED, Reply, ResponseError, render
 from .http_server import (
@@ -190,7 +191,7 @@ class HttpFront:
     async def _run(self, call: _Call, endpoint: Endpoint, params: dict[str, str]) -> StreamResponse:
         """Run the function. Raises `BodyError` when the request's body is refused, also on the way."""
         request = call.request
-        body = await self._body(request) if request.body_exists else b""
+        body = await self._body(request, endpoint.route.function) if request.body_exists else b""
         event = http_event(
             request,
             url=printable(f"{request.scheme}://{request.host}{call.target}"),
@@ -203,6 +204,9 @@ class HttpFront:
         outcome = await endpoint.deliver(event)
         if isinstance(body, RequestBody) and body.error is not None:
             await discard(outcome.body)
+            if body.error.status == 413 and not (outcome.error and outcome.error.is_callers):
+                # The function made something of what had come, so its run does not tell.
+                log.warning("%s", body.error, extra=_about(outcome))
             raise body.error
         reply = _rendered(endpoint, outcome)
         if not isinstance(reply.body, bytes):
@@ -211,18 +215,20 @@ class HttpFront:
             await discard(outcome.body)
         return self._whole(request, reply)
 
-    async def _body(self, request: BaseRequest) -> bytes | RequestBody:
+    async def _body(self, request: BaseRequest, function: str) -> bytes | RequestBody:
         """The request's body: read when it is small, else to be read as the function asks for it."""
         length = request.content_length
         if length is not None and length > self.options.body_limit:
-            raise BodyError(413)
+            error = too_large(function, self.options.body_limit)
+            log.warning("%s", error, extra={"function": function})
+            raise error
         if request.headers.get("Expect", "").lower() == "100-continue":
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             # That was no part of the response.
             request.writer.output_size = 0
         if length is not None and length <= SMALL_BODY:
-            return await read_small(request.content)
-        return RequestBody(request.content, self.options.body_limit)
+            return await read_small(request.content, function)
+        return RequestBody(request.content, function, self.options.body_limit)
 
     def _whole(self, request: BaseRequest, reply: Reply) -> StreamResponse:
         return WholeResponse(self._dressed(request, reply))
@@ -244,15 +250,20 @@ def _rendered(endpoint: Endpoint, outcome: Outcome) -> Reply:
     try:
         reply = render(outcome, must_return=endpoint.must_return)
     except ResponseError as error:
-        log.error("The response of function '%s' cannot be sent: %s", endpoint.route.function, error)
+        log.error("The response cannot be sent: %s", error, extra=_about(outcome))
         return FAILED
     if isinstance(reply.body, bytes) and reply.body and not may_have_body("GET", reply.status):
         log.warning(
-            "Function '%s' gave a body with the status %d, which has none; it was not sent.",
-            endpoint.route.function,
+            "A response with the status %d has no body; the one that the function gave was not sent.",
             reply.status,
+            extra=_about(outcome),
         )
     return reply
+
+
+def _about(outcome: Outcome) -> dict[str, str]:
+    """What a log record tells of the run it is about."""
+    return {"function": outcome.function, "invocation": outcome.invocation_id}
 
 
 def _throttle(options: FrontOptions) -> Throttle | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -22,19 +22,26 @@ _TRACEPARENT, _TRACESTATE = istr("traceparent"), istr("tracestate")
 
 
 class BodyError(Exception):
-    """The request's body cannot be taken; `status` tells the caller why."""
+    """The body of a request for a function cannot be taken; `status` tells the caller why, the message the log."""
 
-    def __init__(self, status: int) -> None:
-        super().__init__(f"The request's body was refused with {status}.")
+    def __init__(self, function: str, status: int, reason: str) -> None:
+        super().__init__(f"A request to {function} was refused: its body {reason}.")
         self.status = status
+
+
+def too_large(function: str, limit: int) -> BodyError:
+    """For a body of more than `limit` bytes."""
+    return BodyError(function, 413, f"is over {limit:,} bytes (FUNCTIONS_REQUEST_BODY_SIZE_LIMIT)")
 
 
 class RequestBody:
     """A large body, piece by piece as it is asked for: what is not read yet waits in the caller's socket."""
 
-    def __init__(self, content: StreamReader, limit: int) -> None:
+    def __init__(self, content: StreamReader, function: str, limit: int) -> None:
         self._content = content
-        self._left = limit
+        self._function = function
+        self._limit = limit
+        self._size = 0
         #: What went wrong while it was read, if anything.
         self.error: BodyError | None = None
 
@@ -44,35 +51,32 @@ class RequestBody:
     async def __anext__(self) -> bytes:
         if self.error is not None:
             raise self.error
-        chunk = await read_some(self._content, self._fail)
-        self._left -= len(chunk)
-        if self._left < 0:
-            raise self._fail(413)
+        try:
+            chunk = await read_some(self._content, self._function)
+            self._size += len(chunk)
+            if self._size > self._limit:
+                raise too_large(self._function, self._limit)
+        except BodyError as error:
+            self.error = error
+            raise
         if not chunk:
             raise StopAsyncIteration
         return chunk
 
-    def _fail(self, status: int) -> BodyError:
-        self.error = BodyError(status)
-        return self.error
 
-
-async def read_some(content: StreamReader, fail: Callable[[int], BodyError] = BodyError) -> bytes:
-    """What has come of a body, waiting for more if need be; empty at its end.
-
-    Raises what `fail` makes of 400 when the body is malformed or breaks off.
-    """
+async def read_some(content: StreamReader, function: str) -> bytes:
+    """What has come of a body, waiting for more if need be; empty at its end. Raises `BodyError`."""
     try:
         return await content.readany()
     except Exception as error:
-        raise fail(400) from error
+        raise BodyError(function, 400, "is malformed, or ended too early") from error
 
 
-async def read_small(content: StreamReader) -> bytes:
-    """A whole body; raises `BodyError` when it breaks off."""
-    body = await read_some(content)
+async def read_small(content: StreamReader, function: str) -> bytes:
+    """A whole body. Raises `BodyError` when it breaks off."""
+    body = await read_some(content, function)
     while not content.at_eof():
-        body += await read_some(content)
+        body += await read_some(content, function)
     return body
 
 

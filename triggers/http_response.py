@@ -15,6 +15,7 @@ import msgspec
 
 from ..bindings.errors import BindingError
 from .base import Outcome, Status
+from .descriptor import FunctionDescriptor
 
 TEXT = ("Content-Type", "text/plain; charset=utf-8")
 JSON = ("Content-Type", "application/json")
@@ -50,6 +51,11 @@ INTERRUPTED = Reply(503, (("Retry-After", "1"),))
 EMPTY = Reply(204)
 
 
+def must_return(function: FunctionDescriptor) -> bool:
+    """Whether returning nothing is an error, since ``$return`` is the response."""
+    return any(output.type == "http" and output.name == "$return" for output in function.outputs)
+
+
 def render(outcome: Outcome, *, must_return: bool = False) -> Reply:
     """The response for an outcome; `must_return` makes a missing value an error (``$return`` is ``http``).
 
@@ -58,10 +64,12 @@ def render(outcome: Outcome, *, must_return: bool = False) -> Reply:
     if outcome.status is Status.SUCCEEDED:
         make = _BY_KIND.get(outcome.kind)
         if make is None:
-            raise ResponseError(f"The worker sent a result of the unknown kind '{outcome.kind}'.")
+            raise ResponseError(f"The worker sent a result of an unknown kind, '{outcome.kind}'.")
         if must_return and outcome.kind == "none":
             raise ResponseError("The function returned None, but its $return binding is the HTTP response.")
         return make(outcome)
+    if outcome.error is not None and outcome.error.is_callers:
+        return Reply(400, (TEXT,), outcome.error.message.encode())
     return INTERRUPTED if outcome.status is Status.INTERRUPTED else FAILED
 
 
@@ -97,7 +105,7 @@ def _members(body: bytes) -> dict[str, msgspec.Raw]:
     try:
         members = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ResponseError(f"The function's result is no JSON: {error}.") from None
+        raise ResponseError(f"The function's result is not JSON: {error}.") from None
     return {name.lower(): value for name, value in members.items()}
 
 
@@ -145,7 +153,7 @@ def _header_text(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if not isinstance(value, str | int | float):
-        raise ResponseError(f"The response's header '{name}' must be a text or a number.")
+        raise ResponseError(f"The response's header '{name}' must be a string or a number.")
     return str(value)
 
 
@@ -161,7 +169,7 @@ def checked_headers(pairs: Iterable[Iterable[Any]]) -> Headers:
         except (TypeError, ValueError):
             raise ResponseError("The response's headers must be pairs of a name and a value.") from None
         if not isinstance(name, str) or _NAME.fullmatch(name) is None:
-            raise ResponseError(f"The response has a header with the impossible name {name!r}.")
+            raise ResponseError(f"The response has a header with the invalid name {name!r}.")
         if not isinstance(value, str) or not is_header_value(value):
             raise ResponseError(
                 f"The value of the response's header '{name}' must be printable ASCII without line breaks."
@@ -199,7 +207,7 @@ def _cookie(cookie: Any) -> str:
     given = {name.lower(): value for name, value in cookie.items() if value is not None}
     name = given["name"]
     if not isinstance(name, str) or _NAME.fullmatch(name) is None:
-        raise ResponseError(f"The response has a cookie with the impossible name {name!r}.")
+        raise ResponseError(f"The response has a cookie with the invalid name {name!r}.")
     text = f"{name}={quote(str(given.get('value', '')), safe='', errors='replace')}"
     for key, attribute in _COOKIE_ATTRIBUTES.items():
         value = given.get(key, False)

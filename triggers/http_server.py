@@ -15,24 +15,24 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import HttpVersion10
 from aiohttp.web import BaseRequest, RequestHandler, Server, StreamResponse
 
+from .http_refusals import LONGEST_HEADER, LONGEST_URL, Refusals
 from .http_response import FAILED, Headers, Reply, ResponseError
 
 log = logging.getLogger(__name__)
 
 #: A longer body goes out in a write of its own, so that it is not copied.
 _ONE_WRITE = 64 * 1024
-#: Bytes of one header of a request; tokens of sign-in services are long.
-_LONGEST_HEADER = 32 * 1024
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 
 class Connection(RequestHandler):
     """One client's connection: tells when it is lost, and never shows or logs a traceback for bad input."""
 
-    __slots__ = ("_lost",)
+    __slots__ = ("_lost", "_refusals")
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
+    def __init__(self, *arguments: Any, refusals: Refusals, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self._refusals = refusals
         self._lost: Callable[[], None] | None = None
 
     def watch(self, callback: Callable[[], None]) -> None:
@@ -59,7 +59,7 @@ class Connection(RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> StreamResponse:
-        """The reply where there is no request to hand on (malformed: 400), or where the front itself failed."""
+        """The reply where there is no request to hand on, since it cannot be read, or where the front failed."""
         if request.writer.output_size > 0:
             # Too late for a reply: breaking off is the only way to tell the client.
             # A client that has gone broke it off itself, and whoever made the response was told to stop.
@@ -69,7 +69,7 @@ class Connection(RequestHandler):
         if status >= 500:
             log.error("A request could not be answered.", exc_info=exc)
             return WholeResponse(FAILED)
-        return WholeResponse(Reply(status, close=True))
+        return WholeResponse(Reply(self._refusals.status(exc), close=True))
 
 
 class HttpServer(Server):
@@ -77,11 +77,18 @@ class HttpServer(Server):
 
     def __init__(self, handler: Callable[[BaseRequest], Awaitable[StreamResponse]]) -> None:
         super().__init__(handler)
+        self._refusals = Refusals()
 
     def __call__(self) -> Connection:
         loop = asyncio.get_running_loop()
         return Connection(
-            self, loop=loop, access_log=None, auto_decompress=False, max_field_size=_LONGEST_HEADER
+            self,
+            loop=loop,
+            refusals=self._refusals,
+            access_log=None,
+            auto_decompress=False,
+            max_line_size=LONGEST_URL,
+            max_field_size=LONGEST_HEADER,
         )
 
 

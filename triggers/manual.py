@@ -21,5 +21,5 @@ class ManualTrigger(Trigger):
     def describe(self) -> str:
         return f"funchost run {self.function.name}"
 
-    def manual_event(self, data: bytes | None) -> TriggerEvent:
+    async def manual_event(self, data: bytes | None) -> TriggerEvent:
         return TriggerEvent(kind="manual", body=data or b"")

@@ -123,7 +123,7 @@ def parse_ncrontab(text: str) -> Ncrontab:
     fields = split_fields(text)
     if len(fields) not in (5, 6):
         raise ConfigurationError(
-            f"'{text}' has {len(fields)} fields; NCRONTAB has 5, or 6 with seconds first."
+            f"'{text}' has {len(fields)} fields; NCRONTAB has 5, or 6 with the seconds first."
         )
     if len(fields) == 5:
         fields = ["0", *fields]
@@ -136,7 +136,7 @@ def parse_ncrontab(text: str) -> Ncrontab:
 
 
 def split_fields(text: str) -> list[str]:
-    """The fields of an expression. Only spaces part them."""
+    """The fields of an expression. Only spaces separate them."""
     return [part for part in text.split(" ") if part]
 
 

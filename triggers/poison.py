@@ -64,7 +64,7 @@ def _failure(outcome: Outcome) -> dict[str, Any]:
         "run": outcome.invocation_id,
         "at": outcome.ended,
         "attempts": outcome.attempts,
-        "error": f"{error.type}: {error.message}"[:500] if error else outcome.status.value,
+        "error": str(error)[:500] if error else outcome.status.value,
     }
 
 

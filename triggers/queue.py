@@ -65,7 +65,7 @@ class QueueTrigger(Trigger):
     def describe(self) -> str:
         return f"queue {self._queue}"
 
-    def manual_event(self, data: bytes | None) -> TriggerEvent:
+    async def manual_event(self, data: bytes | None) -> TriggerEvent:
         body = data or b""
         metadata = _payload(body) if self._needs_data else {}
         return TriggerEvent(

@@ -45,7 +45,7 @@ def trigger_class(type_: str) -> type[Trigger]:
         known = [*_BUILT_IN, *_third_party()]
         near = difflib.get_close_matches(type_, known, 1)
         hint = f" Did you mean '{near[0]}'?" if near else f" There are: {', '.join(known)}."
-        raise ConfigurationError(f"'{type_}' is no trigger type.{hint}", key="type")
+        raise ConfigurationError(f"'{type_}' is not a known trigger type.{hint}", key="type")
     return _loaded(entry)
 
 
@@ -79,7 +79,7 @@ def _third_party() -> dict[str, EntryPoint]:
     for entry in entry_points(group=ENTRY_POINTS):
         if entry.name in _BUILT_IN or entry.name in found:
             raise ConfigurationError(
-                f"Two packages bring the trigger type '{entry.name}'; one is {entry.value}. Uninstall one of them."
+                f"Two packages provide the trigger type '{entry.name}'; one is {entry.value}. Uninstall one of them."
             )
         found[entry.name] = entry
     return found
@@ -94,6 +94,6 @@ def _loaded(entry: EntryPoint) -> type[Trigger]:
         ) from error
     if not (isinstance(found, type) and issubclass(found, Trigger)):
         raise ConfigurationError(
-            f"The trigger type '{entry.name}' ({entry.value}) is no subclass of Trigger."
+            f"The trigger type '{entry.name}' ({entry.value}) is not a subclass of Trigger."
         )
     return found

@@ -59,7 +59,7 @@ def _misused(name: str, plain: bool, bounded: bool) -> str:
     if bounded:
         return f"The constraint '{name}' needs its numbers in parentheses, such as '{name}(3)'."
     known = ", ".join(sorted([*_PLAIN, *_BOUNDS, "regex"]))
-    return f"'{name}' is no route constraint; known are {known}."
+    return f"'{name}' is not a route constraint; the known ones are {known}."
 
 
 def _numbers(name: str, arguments: str) -> list[int]:

@@ -139,7 +139,7 @@ def parse_template(text: str) -> Template:
     parameters = tuple(p for segment in segments for p in segment.parameters)
     for segment in segments[:-1]:
         if segment.catch_all:
-            raise RouteError(f"The route '{trimmed}' goes on after a catch-all; '{{*…}}' must stand last.")
+            raise RouteError(f"The route '{trimmed}' goes on after a catch-all; '{{*…}}' must come last.")
     names = [parameter.name.lower() for parameter in parameters]
     for name in names:
         if names.count(name) > 1:
@@ -154,7 +154,7 @@ def _split(template: str) -> list[list[str | Parameter]]:
     while position < len(template):
         match = _PART.match(template, position)
         if match is None:
-            raise RouteError(f"The route '{template}' has a brace without its partner at {position + 1}.")
+            raise RouteError(f"The route '{template}' has an unmatched brace at {position + 1}.")
         position = match.end()
         if match["slash"]:
             segments.append([])
@@ -168,7 +168,7 @@ def _split(template: str) -> list[list[str | Parameter]]:
 def _literal(template: str, text: str) -> str:
     if "?" in text:
         raise RouteError(
-            f"The route '{template}' has a '?' outside of a parameter; a query is no part of it."
+            f"The route '{template}' has a '?' outside of a parameter; a query is not part of a route."
         )
     return _unescape(text)
 
@@ -249,5 +249,5 @@ def _check_neighbours(template: str, parts: list[str | Parameter], index: int) -
         raise RouteError(f"In the route '{template}' a default needs a segment of its own.")
     if parameter.optional and (index != len(parts) - 1 or not before.endswith(".")):
         raise RouteError(
-            f"In the route '{template}' an optional parameter beside text must stand last, after a dot."
+            f"In the route '{template}' an optional parameter beside text must come last, after a dot."
         )

@@ -35,8 +35,8 @@ class Schedule(ABC):
             interval = parse_time_span(text)
         except ConfigurationError:
             raise ConfigurationError(
-                f"'{text}' is no schedule. Give 5 or 6 NCRONTAB fields parted by spaces (not tabs),"
-                " [second] minute hour day month weekday, such as '0 */5 * * * *', or a TimeSpan such as 00:05:00."
+                f"'{text}' is not a schedule. Write 5 or 6 NCRONTAB fields separated by spaces (not tabs), [second] minute"
+                " hour day month weekday, such as '0 */5 * * * *', or a TimeSpan such as 00:05:00."
             ) from None
         return IntervalSchedule(interval, zone)
 
@@ -48,7 +48,7 @@ class Schedule(ABC):
             return OneTime(moment if moment.tzinfo else moment.replace(tzinfo=zone), zone)
         except (ValueError, OverflowError):
             raise ConfigurationError(
-                f"'{text}' is no time. Write it as ISO 8601, such as 2030-01-31T18:00:00+01:00."
+                f"'{text}' is not a time. Write it as ISO 8601, such as 2030-01-31T18:00:00+01:00."
             ) from None
 
     @property
@@ -81,7 +81,7 @@ class IntervalSchedule(Schedule):
         super().__init__(zone)
         if not timedelta(0) < interval <= _LONGEST_INTERVAL:
             raise ConfigurationError(
-                "The TimeSpan of a schedule must be more than zero, and at most 100 years."
+                "The TimeSpan of a schedule must be more than zero and at most 100 years."
             )
         self.interval = interval
 

@@ -42,7 +42,7 @@ class TimerTrigger(Trigger):
         """The runs after `now` that the schedule alone says, in its zone."""
         return self.schedule.upcoming(now, count)
 
-    def manual_event(self, data: bytes | None) -> TriggerEvent:
+    async def manual_event(self, data: bytes | None) -> TriggerEvent:
         """A tick out of turn. A timer has no content, so `data` is not looked at."""
         return timer_event(None, past_due=False)
 
@@ -74,5 +74,5 @@ def _zone(own: str | None, default: str) -> tzinfo:
         hint = "this machine has no time zone data: install the package tzdata."
     where = "timeZone" if own else "the setting WEBSITE_TIME_ZONE or TZ"
     raise ConfigurationError(
-        f"'{name}' in {where} is no known time zone; {hint}", key="timeZone" if own else None
+        f"'{name}' in {where} is not a known time zone; {hint}", key="timeZone" if own else None
     )

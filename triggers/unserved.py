@@ -18,6 +18,6 @@ class UnservedTrigger(Trigger):
     def describe(self) -> str:
         return f"funchost run {self.function.name}"
 
-    def manual_event(self, data: bytes | None) -> TriggerEvent:
+    async def manual_event(self, data: bytes | None) -> TriggerEvent:
         """The data as the service would have brought it."""
         return TriggerEvent(kind="manual", body=data or b"")

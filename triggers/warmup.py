@@ -35,6 +35,6 @@ class WarmupTrigger(Trigger):
     def describe(self) -> str:
         return "/admin/warmup"
 
-    def manual_event(self, data: bytes | None) -> TriggerEvent:
+    async def manual_event(self, data: bytes | None) -> TriggerEvent:
         """The warm-up; it brings no data."""
         return TriggerEvent(kind="warmup", reason="The app is warmed up")

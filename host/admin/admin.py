@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 from aiohttp.web import BaseRequest, Response, StreamResponse
 
-from ...bindings.errors import FunchostError
+from ...bindings.errors import FunchostError, NotFound
 from .call import ANY, AdminCall, Answer, Handlers
 from .functions import FunctionsApi
 from .host import HostApi
@@ -52,6 +52,8 @@ class Admin:
         names = [part for wanted, part in zip(route, parts, strict=True) if wanted == ANY]
         try:
             return _response(*await handlers[request.method](AdminCall(request, names, self._host.url)))
+        except NotFound as error:
+            return _response(404, {"error": str(error)})
         except FunchostError as error:
             return _response(400, {"error": str(error)})
 

@@ -13,6 +13,8 @@ from ...bindings.errors import BindingError
 #: The largest body of a call, in bytes.
 MAX_BODY = 16 * 1024 * 1024
 
+_RAW = "application/octet-stream"
+
 #: Stands for any one segment of a path.
 ANY = "*"
 
@@ -42,8 +44,9 @@ class AdminCall:
 
     @property
     def is_raw(self) -> bool:
-        """Whether the body is content as it is, and no JSON."""
-        return self._request.content_type == "application/octet-stream"
+        """Whether the body is said to be content as it is, and no JSON."""
+        # Without the header aiohttp would name this very type.
+        return "Content-Type" in self._request.headers and self._request.content_type == _RAW
 
     async def body(self) -> bytes:
         """The whole body. Raises `BindingError` where it is too large or breaks off."""

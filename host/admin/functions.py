@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -32,8 +33,7 @@ class FunctionsApi:
 
     async def list(self, call: AdminCall) -> Answer:
         """All functions by name, those that cannot be served included."""
-        status = self._host.functions.status()
-        return 200, [function_document(self._host, one, call.url) for one in status]
+        return 200, [function_document(self._host, one, call.url) for one in self._all()]
 
     async def get(self, call: AdminCall) -> Answer:
         """One function."""
@@ -62,24 +62,27 @@ class FunctionsApi:
         if not call.waits:
             return 202, None
         # A caller that goes away does not stop the run.
-        return 200, await outcome_document(await asyncio.shield(run))
+        return 200, await outcome_document(await asyncio.shield(run), served.descriptor)
 
     def _status(self, call: AdminCall) -> FunctionStatus | None:
         name = call.names[0].lower()
-        return next((one for one in self._host.functions.status() if one.name.lower() == name), None)
+        return next((one for one in self._all() if one.name.lower() == name), None)
+
+    def _all(self) -> Sequence[FunctionStatus]:
+        return [self._host.availability.explained(one) for one in self._host.functions.status()]
 
 
 async def _event(call: AdminCall, served: ServedFunction) -> TriggerEvent:
-    """What the function is to be run for. Raises `BindingError` for a body that does not say."""
+    """What the function is to be run for. Raises `BindingError` for a body that does not say, `NotFound`."""
     if call.is_raw:
-        return served.trigger.manual_event(await call.body())
+        return await served.trigger.manual_event(await call.body())
     value = await call.json()
     if value is None and call.waits:
-        return served.trigger.manual_event(None)
+        return await served.trigger.manual_event(None)
     if not isinstance(value, dict):
         raise BindingError(f"The body must be an object. {_NO_INPUT}")
     data = _data(value)
-    event = served.trigger.manual_event(data)
+    event = await served.trigger.manual_event(data)
     request = PortalRequest.read(data) if served.is_http and data else None
     return request.put_into(event) if request else event
 

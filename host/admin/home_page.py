@@ -117,7 +117,7 @@ def home_page(host: Host) -> bytes:
 
 def _overview(host: Host, name: str) -> str:
     draining = host.availability.draining
-    functions = host.functions.status()
+    functions = [host.availability.explained(one) for one in host.functions.status()]
     return _OVERVIEW.substitute(
         app=_text(name),
         tone="wait" if draining else "good",

@@ -28,7 +28,7 @@ def check_binding(kind: str, fields: Mapping[str, Any], report: Report, path: Ke
         try:
             checked[key] = checks[key](kind, checked[key])
         except FunchostError as error:
-            report.error((*path, key), str(error), _FIXES[key])
+            report.error((*path, key), str(error), _FIXES.get(key))
     return checked
 
 
@@ -38,7 +38,7 @@ def _queue_name(kind: str, text: str) -> str:
         return queue_name(text)
     if kind == "queueTrigger":
         raise ConfigurationError(
-            "A trigger's queue cannot depend on an event; only %SETTING% may stand in it."
+            "The queue of a trigger cannot depend on an event; only %SETTING% can be filled in."
         )
     return text
 
@@ -51,7 +51,9 @@ def _table_name(kind: str, text: str) -> str:
 
 def _table_key(kind: str, text: str) -> str:
     if Template.parse(text).is_literal and not is_key(text):
-        raise ConfigurationError(r"A key has at most 1 KiB, none of / \ # ? and no control characters.")
+        raise ConfigurationError(
+            r"A key has at most 1 KiB, and contains none of / \ # ? and no control characters."
+        )
     return text
 
 
@@ -73,24 +75,24 @@ def _file_path(kind: str, text: str) -> str:
 
 def _blob_path(kind: str, text: str) -> str:
     if "://" in text:
-        raise BindingError("A blob's address cannot be used as path; write container/name.")
+        raise BindingError("The address of a blob cannot be used as its path; write container/name.")
     container, slash, name = text.partition("/")
     if Template.parse(text).is_literal:
         blob_path(text)
     elif not slash or not name:
-        raise BindingError(f"'{text}' names no blob; write container/name.")
+        raise BindingError(f"'{text}' is not the path of a blob; write container/name.")
     elif Template.parse(container).is_literal:
         container_name(container)
     if ".." in name.split("/"):
-        raise BindingError(f"'{text}' leaves its container.")
+        raise BindingError(f"'{text}' leads out of its container; remove the '..'.")
     return text
 
 
 def _duration(kind: str, value: str | int) -> str | int:
     if str(value).strip() == "-1":
-        raise ConfigurationError("There is no -1 here.")
+        raise ConfigurationError('-1 cannot be used here; write a duration, such as "00:00:30".')
     if isinstance(value, int):
-        raise ConfigurationError(f"{value} is not a duration.")
+        raise ConfigurationError(f'{value} is not a duration; write it in quotes, such as "00:00:30".')
     if parse_time_span(value) < timedelta(0):
         raise ConfigurationError(f"The duration {value} is negative.")
     return value
@@ -98,7 +100,7 @@ def _duration(kind: str, value: str | int) -> str | int:
 
 def _scan_interval(kind: str, value: str | int) -> str | int:
     if parse_time_span(str(_duration(kind, value))) < timedelta(milliseconds=100):
-        raise ConfigurationError("A scan takes at least 00:00:00.1 between two.")
+        raise ConfigurationError("The time between two scans is at least 00:00:00.1.")
     return value
 
 
@@ -122,16 +124,12 @@ _CHECKS: Mapping[str, Callable[[str, Any], Any]] = {
     "visibilityDelay": _duration,
     "timeToLive": _time_to_live,
 }
-_SPAN_FIX = 'Write it as text, such as "00:00:30".'
+#: Where the errors themselves do not say what to do.
 _FIXES: Mapping[str, str] = {
     "queueName": "Use a name such as new-orders.",
     "tableName": "Use a name such as Orders.",
-    "partitionKey": "Use a key such as orders, or {id} for one that an event brings.",
-    "rowKey": "Use a key such as 2026-03, or {id} for one that an event brings.",
+    "partitionKey": "Use a key such as orders, or {id} for one that comes with the event.",
+    "rowKey": "Use a key such as 2026-03, or {id} for one that comes with the event.",
     "filter": "Write it in OData, such as Age ge 18 and Name ne '{name}'.",
     "poisonQueueName": "Use a name such as orders-given-up.",
-    "path": "Write it as the type wants it, such as receipts/{name}.json.",
-    "scanInterval": _SPAN_FIX,
-    "visibilityDelay": _SPAN_FIX,
-    "timeToLive": _SPAN_FIX,
 }

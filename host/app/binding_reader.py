@@ -153,8 +153,8 @@ class BindingReader:
         if not _NAME.fullmatch(binding.name):
             self._report.error(
                 (*path, "name"),
-                f"'{binding.name}' is not a binding name.",
-                "Use letters, digits and single underscores, no digit first, or $return.",
+                f"'{binding.name}' cannot be the name of a binding.",
+                "Use letters, digits and single underscores, with no digit at the beginning, or $return.",
             )
         elif binding.name == "$return" and binding.direction != "out" and not _is_left_to_workers(binding):
             self._report.error((*path, "name"), "$return is always an output.", 'Set "direction": "out".')
@@ -164,7 +164,7 @@ class BindingReader:
         allowed = DIRECTIONS.get(binding.type, ("in",) if trigger else ("in", "out"))
         if binding.direction in allowed or _is_left_to_workers(binding):
             return
-        said = f"'{binding.direction}'" if stated else "'in', which an absent direction means,"
+        said = f"'{binding.direction}'" if stated else "'in', the default,"
         self._report.error(
             (*path, "direction"),
             f"{said} is not a direction of {binding.type}.",

@@ -78,16 +78,18 @@ class Finder:
         if not name or _SCRIPT_NAME.fullmatch(name):
             return name or DEFAULT_SCRIPT, []
         message = f"'{name}' cannot be the name of the app's script; {DEFAULT_SCRIPT} is looked for."
-        fix = "Use letters, digits, '-' and '_', and the end .py, such as my_app.py."
+        fix = "Use letters, digits, '-' and '_', and .py at the end, such as my_app.py."
         return DEFAULT_SCRIPT, [Problem(message, key=SCRIPT_NAME_SETTING, fix=fix)]
 
     def _decorated(self, function: Indexed, script: Path) -> Source:
         file = Path(function.file) if function.file else script
+        # What a package made (durable functions), nobody would look for in there.
+        own = file.is_relative_to(self.root) and "site-packages" not in file.parts
         return Source(
             name=function.name,
             directory=Path(function.directory),
-            file=_shown(self.root, file if file.is_relative_to(self.root) else script),
-            line=function.line if file.is_relative_to(self.root) else None,
+            file=_shown(self.root, file if own else script),
+            line=function.line if own else None,
             decorated=Decorated(script, function.entryPoint, function.document),
         )
 
@@ -123,7 +125,7 @@ def _folders(root: Path) -> tuple[list[Path], list[Problem]]:
                 found += [each for each in _subfolders(parent) if os.path.lexists(each / FUNCTION_JSON)]
         except OSError as error:
             message = f"The folder {parent.name} cannot be read: {error.strerror}."
-            problems.append(Problem(message, parent.name, fix="Check that it exists, and its rights."))
+            problems.append(Problem(message, parent.name, fix="Check that it exists and may be read."))
     return found, problems
 
 
@@ -155,9 +157,9 @@ def _unused(root: Path, folder: Path, script: str) -> Problem:
 
 
 def _duplicate(source: Source, first: str) -> Problem:
-    message = f"There is a function '{source.name}' already, in {first}; this one is left out."
+    message = f"There is already a function '{source.name}', in {first}; this one is left out."
     fix = "Rename one of the two (case does not count)."
-    return Problem(message, source.file, line=source.line, fix=fix)
+    return Problem(message, source.file, source.named(()) or None, source.line, fix)
 
 
 def _shown(root: Path, file: Path) -> str:

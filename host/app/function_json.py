@@ -19,7 +19,7 @@ from ...triggers.fields import QueuePolicyFields, TriggerPolicyFields
 from ..config.checker import Checker, fields_of_model
 from ..config.host_models import HostJson
 from ..config.jsonc import Document, KeyPath
-from ..config.report import Report
+from ..config.report import Report, path_text
 from ..config.settings import AppSettings, is_on
 from ..config.vocabulary import Vocabulary
 from .binding_checks import check_binding
@@ -57,6 +57,15 @@ class Decorated:
     #: What a function.json would hold.
     document: dict[str, Any]
 
+    def named(self, function: str, path: KeyPath) -> str:
+        """A key path in that document as its author knows it: ``function.parameter.field``."""
+        match path:
+            case ("bindings", int(index), *field):
+                name = self.document["bindings"][index].get("name") or index
+                return f"{function}.{name}.{path_text(tuple(field))}".rstrip(".")
+            case _:
+                return f"{function}.{path_text(path)}".rstrip(".")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
@@ -67,10 +76,14 @@ class Source:
     directory: Path
     #: What problems name as the place.
     file: str
-    #: The line in the file where no better one is known.
+    #: The line in the file where no better one is known: that of the `def` below decorators.
     line: int | None = None
     #: None where its folder has a function.json.
     decorated: Decorated | None = None
+
+    def named(self, path: KeyPath) -> str:
+        """What problems call a key path of the definition."""
+        return self.decorated.named(self.name, path) if self.decorated else path_text(path)
 
     @staticmethod
     def of_folder(directory: Path, file: str) -> Source:
@@ -98,11 +111,13 @@ class FunctionReader:
 
         Never raises for what its definition holds.
         """
-        report = Report(source.file, function=source.name, line=source.line)
+        report = Report(source.file, function=source.name, line=source.line, named=source.named)
         if not is_function_name(source.name):
             what = "function" if source.decorated else "folder"
-            fix = f"Name the {what} with letters, digits, '-' and '_', a letter first, and not 'host'."
-            report.error((), f"'{source.name}' is not a function name.", fix)
+            fix = (
+                f"Name the {what} with letters, digits, '-' and '_', beginning with a letter, and not 'host'."
+            )
+            report.error((), f"'{source.name}' cannot be the name of a function.", fix)
         if source.decorated:
             report.document = Document(source.decorated.document)
             readable = True
@@ -144,6 +159,8 @@ class _Reading:
                 script_file=script,
                 entry_point=decorated.entry_point if decorated else top.get("entryPoint", "main"),
                 decorated=decorated is not None,
+                file=self.source.file,
+                line=self.report.line_of(("bindings", read.index(trigger))),
                 trigger=trigger,
                 bindings=tuple(each for each in read if each and each is not trigger),
                 policy=policy,
@@ -198,7 +215,7 @@ class _Reading:
             self.report.error(("scriptFile",), str(error))
         except OSError as error:
             self.report.error(
-                ("scriptFile",), f"The folder cannot be read: {error.strerror}.", "Check its rights."
+                ("scriptFile",), f"The folder cannot be read: {error.strerror}.", "Check who may read it."
             )
         return None
 
@@ -210,7 +227,7 @@ class _Reading:
         try:
             policy = policy_of(fields, model, self.reader.host_json, trigger.type, development)
         except ConfigurationError as error:
-            self.report.error((*places["retry"], error.key or ""), str(error), "Complete the retry policy.")
+            self.report.error((*places["retry"], error.key or ""), str(error))
             return None
         self.check_scope(policy, places)
         return policy
@@ -223,7 +240,7 @@ class _Reading:
         below = {key: trigger.fields[key] for key in _POLICIES if key in trigger.fields}
         for key in above.keys() & below.keys():
             if above[key] != below[key]:
-                message = f"'{key}' stands at the top and on the trigger, with different values."
+                message = f"'{key}' is set at the top and on the trigger, to different values."
                 self.report.error((key,), message, "Keep one of them.")
         if not self.reader.fetches(trigger):
             for key in sorted(above.keys() & _OF_QUEUES):
@@ -248,7 +265,7 @@ class _Reading:
     def check_source(self, top: Mapping[str, Any]) -> None:
         if top.get("configurationSource") == "attributes":
             message = "Bindings that come from compiled code cannot be served."
-            self.report.error(("configurationSource",), message, "Write the bindings into function.json.")
+            self.report.error(("configurationSource",), message, "List the bindings in function.json.")
 
     def disabled(self, said: bool | str) -> bool:
         """By function.json (true, or the name of a setting that is on), or by a setting of the app."""

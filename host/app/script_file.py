@@ -40,5 +40,5 @@ def _inferred(directory: Path) -> Path:
         return (runs or init)[0]
     scripts = ", ".join(each.name for each in files if each.suffix == ".py")
     if not scripts:
-        raise ConfigurationError("The folder holds no script; add __init__.py.")
+        raise ConfigurationError("The folder has no script; add __init__.py.")
     raise ConfigurationError(f"It is not clear which script to run; name one of {scripts} in 'scriptFile'.")

@@ -7,19 +7,25 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import tempfile
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...bindings.clock import SystemClock
+from ...bindings.errors import ConfigurationError, NotFound
+from ...triggers.descriptor import Problem
 from ..config.settings import Settings
+from ..config.vocabulary import nearest
 from ..keys import MASTER, MASTER_RING, Keys
 from ..logs.log import Log
 from ..runtime import running_hosts
 from ..storage import EmbeddedStorage
 from .main import run_async
 from .options import App
+from .output import show_problems
 
 if TYPE_CHECKING:
     from ..host import Host
@@ -40,33 +46,71 @@ async def opened_store(app: App) -> AsyncIterator[EmbeddedStorage]:
 
 @asynccontextmanager
 async def inspected(app: App) -> AsyncIterator[Host]:
-    """The app's functions as a host would find them; no code is loaded."""
+    """The app's functions as a host would find them; none is loaded. No store is made where there is none."""
     from ..configuration import HostOptions, Mode
     from ..host import Host  # half a second that other commands need not wait
 
     log = Log(sys.stderr, "plain", "warning")
-    host = Host(HostOptions(root=app.root, store=app.store, mode=Mode.INSPECT), log)
     try:
-        host.prepare()
-        await host.open()
-        try:
-            yield host
-        finally:
-            await host.stop(timedelta(seconds=1))
+        with _store_to_look_at(app) as store:
+            host = Host(HostOptions(root=app.root, store=store, mode=Mode.INSPECT), log)
+            host.prepare()
+            await host.open()
+            try:
+                yield host
+            finally:
+                await host.stop(timedelta(seconds=1))
     finally:
         log.close()
 
 
-async def function_names(app: App) -> list[str]:
-    """The names of all functions of the app, those in error included."""
+@contextmanager
+def _store_to_look_at(app: App) -> Iterator[Path]:
+    if app.store_folder.exists():
+        yield app.store_folder
+        return
+    with tempfile.TemporaryDirectory(prefix="funchost-") as folder:
+        yield Path(folder)
+
+
+def hiding(host: Host) -> list[Problem]:
+    """The problems for which the app may have more functions than are known."""
+    settings = host.configuration.settings.problems
+    return [problem for problem in app_errors(host.problems) if problem not in settings]
+
+
+def app_errors(problems: Iterable[Problem]) -> list[Problem]:
+    """Those that take more out of service than one function."""
+    return [problem for problem in problems if problem.function is None and problem.severity == "error"]
+
+
+async def check_function(app: App, name: str) -> None:
+    """Raise `NotFound` unless the app has that function; it may be in error.
+
+    Where the app cannot be read that is shown, and `ConfigurationError` is raised.
+    """
+    known, hidden = await _known(app)
+    if name.lower() in (each.lower() for each in known):
+        return
+    if hidden:
+        show_problems(hidden)
+        raise ConfigurationError(f"Whether there is a function '{name}' shows once the app can be read.")
+    near = nearest(name, known)
+    hint = f" Did you mean {near}?" if near else f" There are: {', '.join(known)}." if known else ""
+    raise NotFound(f"There is no function '{name}' in {app.root.resolve()}.{hint}")
+
+
+async def _known(app: App) -> tuple[list[str], list[Problem]]:
+    """The names of all functions of the app, those in error included, and what may hide others."""
     from ..configuration import Configuration, HostOptions
 
     found = Configuration(HostOptions(root=app.root, store=app.store)).finder.find()
     if found.script is not None:
         async with inspected(app) as host:
-            return [status.name for status in host.functions.status()]
+            return [status.name for status in host.functions.status()], hiding(host)
     broken = {problem.function for problem in found.problems if problem.function}
-    return sorted(broken | {function.name for function in found.functions})
+    names = sorted(broken | {function.name for function in found.functions})
+    return names, app_errors(found.problems)
 
 
 def hosts_of(app: App) -> list[HostClient]:

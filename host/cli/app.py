@@ -9,6 +9,8 @@ from pathlib import Path
 import click
 
 from ...bindings.errors import ConfigurationError
+from ..configuration import DEFAULT_PORT
+from .access import hosts_of
 from .options import App, app_options
 from .output import talk
 from .scaffold import init_app, new_function
@@ -57,22 +59,28 @@ def new(app: App, name: str, trigger: str) -> None:
         talk(
             f"There is no host.json in {app.root}: `funchost init` makes one, and what else belongs to an app."
         )
-    talk(f"Next: {next_step(name, trigger)}")
+    hosts = hosts_of(app)
+    talk(f"Next: {next_step(name, trigger, hosts[0].runtime.url if hosts else None)}")
 
 
-def next_step(name: str, trigger: str) -> str:
-    """What makes the function that was just written run, by its kind of trigger."""
+def next_step(name: str, trigger: str, url: str | None = None) -> str:
+    """What makes the function that was just written run, by its kind of trigger; `url` is that of a running host."""
+    step = _step(name, trigger, url or f"http://localhost:{DEFAULT_PORT}")
+    return step if url or trigger == "manual" else f"funchost start, then {step}"
+
+
+def _step(name: str, trigger: str, url: str) -> str:
     match trigger:
         case "http":
-            return f"funchost start, then curl http://localhost:7071/api/{name}"
+            return f"curl {url}/api/{name}"
         case "queue":
-            return f"funchost start, then funchost queues send {slug(name)} hello"
+            return f"funchost queues send {slug(name)} hello"
         case "timer":
-            return "funchost start; funchost timers shows when it runs"
+            return "funchost timers shows when it runs"
         case "blob":
-            return f"funchost start, then put a file into .funchost/blobs/{slug(name)}/"
+            return f"put a file into .funchost/blobs/{slug(name)}/"
         case "file":
-            return f"funchost start, then put a file into import/{slug(name)}/"
+            return f"put a file into import/{slug(name)}/"
         case _:
             return f"funchost run {name} --data hello"
 

@@ -54,6 +54,10 @@ class HostClient:
             for one in self._ask("GET", "/admin/functions")
         ]
 
+    def errors(self) -> list[str]:
+        """What is wrong with its app as a whole."""
+        return [str(error) for error in self._ask("GET", "/admin/host/status")["errors"]]
+
     def run(self, function: str, data: bytes | None, timeout: timedelta | None) -> dict[str, Any]:
         """Run a function and return its outcome document.
 
@@ -78,8 +82,7 @@ class HostClient:
             status, body = self._send(method, path, data, timeout, self._key())
         if status == 401:
             raise FunchostError(
-                f"The store's master key is not taken by {self._named}. After `funchost keys rotate _master` it "
-                "may take a minute: try again then."
+                f"The store's master key is not taken by {self._named}. If it was renewed this very moment, try again."
             )
         if status != 200:
             raise _REFUSALS.get(status, FunchostError)(_reason(status, body))

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import click
 
-from ...bindings.errors import NotFound
-from ..config.vocabulary import nearest
 from ..keys import HOST_RING, MASTER, MASTER_RING, SYSTEM_RING, Key, Keys
 from ..runtime import running_hosts
-from .access import function_names, opened_store
+from .access import check_function, opened_store
 from .main import run_async
 from .options import App, Group, app_options, json_option
 from .output import emit_json, emit_table, talk
@@ -61,13 +59,13 @@ def rotate(app: App, name: str, function: str | None, as_json: bool) -> None:
     if is_new:
         talk(f"There was no key '{name}'; it was made.")
     if running_hosts(app.store_folder):
-        talk("Running hosts take it up within a minute; until then the old value counts there.")
+        talk("Running hosts take it up at once.")
 
 
 async def _list(app: App, function: str | None) -> list[Key]:
     async with opened_store(app) as storage:
         if function:
-            await _check_function(app, function)
+            await check_function(app, function)
         held = Keys(storage.state)
         await held.load()
         found = await held.list(function)
@@ -78,22 +76,13 @@ async def _list(app: App, function: str | None) -> list[Key]:
 async def _rotate(app: App, name: str, function: str | None) -> tuple[Key, bool]:
     async with opened_store(app) as storage:
         if function:
-            await _check_function(app, function)
+            await check_function(app, function)
         held = Keys(storage.state)
         await held.load()
         before = {(key.ring, key.name.lower()) for key in await held.list()}
         value = await held.rotate(name, function)
         key = next(key for key in await held.list() if key.value == value)
         return key, (key.ring, key.name.lower()) not in before
-
-
-async def _check_function(app: App, function: str) -> None:
-    """Raise `NotFound` unless the app has that function; it may be in error."""
-    known = await function_names(app)
-    if function.lower() not in (name.lower() for name in known):
-        near = nearest(function, known)
-        hint = f" Did you mean {near}?" if near else ""
-        raise NotFound(f"There is no function '{function}' in {app.root.resolve()}.{hint}")
 
 
 def _owner(key: Key) -> dict[str, str | None]:

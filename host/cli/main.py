@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from ...bindings.errors import FunchostError, StoreInUseError
+from ...bindings.errors import FunchostError
 from .options import Group
-from .output import Exit, fail
+from .output import Exit, explained, fail
 
 #: Each command: its name, the module and object that hold it, and its line in the help.
 _COMMANDS = {
@@ -45,6 +45,7 @@ class _LazyGroup(Group):
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="funchost", prog_name="funchost", message="%(prog)s %(version)s")
 def cli() -> None:
     """A self-hosted function host: drop function folders into place, and run them.
 
@@ -68,16 +69,8 @@ def main() -> int:
     except BrokenPipeError:
         # Whoever read our output has seen enough.
         return Exit.OK
-    except StoreInUseError as error:
-        from .holders import holders_of_file
-
-        holders = holders_of_file(error.path)
-        fail(f"{error} It is open in: {', '.join(holders)}." if holders else error, Exit.IN_USE)
-    except (FunchostError, TimeoutError) as error:
-        fail(error)
-    except OSError as error:
-        # A file or folder that cannot be read or written; what a command knows better, it says itself.
-        fail(f"{error.filename or 'The system'}: {error.strerror or error}.")
+    except (FunchostError, OSError) as error:
+        fail(*explained(error))
     return result if isinstance(result, int) else Exit.OK
 
 

@@ -7,6 +7,7 @@ import textwrap
 from datetime import datetime
 from typing import Any
 
+from ...bindings.counted import counted
 from ...bindings.queue import PeekedMessage
 
 #: How much of a body, and of a traceback, people are shown.
@@ -65,7 +66,7 @@ def printable(text: str) -> str:
 
 def _body_lines(body: bytes) -> list[str]:
     text = _as_text(body)
-    kind = f"{len(body)} bytes" if text is not None else f"{len(body)} bytes, not text: base64"
+    kind = counted(len(body), "byte") + ("" if text is not None else ", not text: base64")
     shown = printable(text) if text is not None else base64.b64encode(body).decode()
     if len(shown) > _BODY_CHARACTERS:
         shown = f"{shown[:_BODY_CHARACTERS]}… (all of it with --json)"
@@ -83,10 +84,11 @@ def _poison_lines(poison: Any) -> list[str]:
     if not poison:
         return []
     span = f"from {_moment(poison['firstReceived'])} to {_moment(poison['givenUp'])}"
+    deliveries = counted(poison["dequeueCount"], "delivery", "deliveries")
     lines = [
         f"  given up: {poison['error']}: {poison['message']}",
         f"    function  {poison['function']}, queue {poison['queue']}",
-        f"    attempts  {poison['attempts']} in {poison['dequeueCount']} deliveries, {span}",
+        f"    attempts  {poison['attempts']} in {deliveries}, {span}",
         *(f"    run       {run}" for run in poison["runs"]),
     ]
     return [printable(line) for line in lines] + _traceback_lines(poison["traceback"])

@@ -18,6 +18,8 @@ from ..config.vocabulary import nearest
 from ..runtime import STORE_FOLDER
 from .output import talk
 
+_LAST_PORT = 65535
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -89,6 +91,19 @@ class Duration(click.ParamType[timedelta]):
         if length < timedelta(0):
             self.fail(f"'{value}' is less than nothing.", param, ctx)
         return length
+
+
+class Port(click.ParamType[int]):
+    """A port to listen on."""
+
+    name = "port"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        text = str(value)
+        if not (text.isascii() and text.isdecimal() and int(text) <= _LAST_PORT):
+            kind = f"a port is a whole number from 1 to {_LAST_PORT}, and 0 takes any free one"
+            self.fail(f"'{value}' is no port: {kind}.", param, ctx)
+        return int(text)
 
 
 class Moment(click.ParamType[datetime]):

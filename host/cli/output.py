@@ -16,8 +16,12 @@ from ...bindings.errors import (
     HostUnreachable,
     NotFound,
     StoreError,
+    StoreInUseError,
 )
 from ...triggers.descriptor import Problem
+
+#: A column with less room, in characters, is rather folded than cut.
+_LEAST_ROOM = 20
 
 
 class Exit(IntEnum):
@@ -34,6 +38,14 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
+class Failure(FunchostError):
+    """What ends a command with an exit code of its own."""
+
+    def __init__(self, message: str, code: Exit) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 def talk(text: str) -> None:
     """Say something to the person at the terminal."""
     click.echo(text, err=True)
@@ -45,9 +57,27 @@ def fail(error: Exception | str, code: int | None = None) -> NoReturn:
     raise SystemExit(exit_code(error) if code is None else code)
 
 
+def explained(error: Exception) -> tuple[str, Exit]:
+    """What to say of an error that ends a command, and the code that it ends with."""
+    if isinstance(error, StoreInUseError):
+        from .holders import holders_of_file
+
+        holders = holders_of_file(error.path)
+        return f"{error} It is open in: {', '.join(holders)}." if holders else str(error), Exit.IN_USE
+    if isinstance(error, OSError) and not isinstance(error, TimeoutError):
+        # A file or folder that cannot be read or written; what a command knows better, it says itself.
+        return f"{error.filename or 'The system'}: {error.strerror or error}.", Exit.FAILED
+    return str(error), exit_code(error)
+
+
 def exit_code(error: Exception | str) -> Exit:
     """The code that an error ends the command with."""
+    from ..workers.call import WorkerStartError  # only commands that fail have to wait for that
+
+    if isinstance(error, Failure):
+        return error.code
     for kind, code in (
+        (WorkerStartError, Exit.CONFIGURATION),
         (ConfigurationError, Exit.CONFIGURATION),
         (StoreError, Exit.IN_USE),
         (NotFound, Exit.NOT_FOUND),
@@ -65,8 +95,13 @@ def emit_json(value: Any) -> None:
     click.echo(msgspec.json.format(msgspec.json.encode(value)).decode())
 
 
-def emit_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, err: bool = False) -> None:
-    """A table on stdout (or stderr): as wide as the terminal, or as its content where there is none."""
+def emit_table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], *, err: bool = False, one_line: bool = False
+) -> None:
+    """A table on stdout (or stderr): as wide as the terminal, or as its content where there is none.
+
+    With `one_line` the last column is cut where a terminal has no room for it, as long as that leaves something.
+    """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -74,11 +109,17 @@ def emit_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, err: bo
     stream = sys.stderr if err else sys.stdout
     on_terminal = stream.isatty()
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for column in columns:
+    console = Console(file=stream, width=None if on_terminal else 1000, highlight=False)
+    for column in columns[:-1]:
         table.add_column(column, overflow="fold")
+    *others, _ = zip(columns, *rows, strict=True)
+    room = console.width - sum(max(map(len, cells)) + 2 for cells in others)
+    if one_line and room >= _LEAST_ROOM:
+        table.add_column(columns[-1], overflow="ellipsis", no_wrap=True, max_width=room)
+    else:
+        table.add_column(columns[-1], overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    console = Console(file=stream, width=None if on_terminal else 1000, highlight=False)
     with console.capture() as drawn:
         console.print(table)
     # Cells are filled up with blanks, the last ones of a line for nothing.

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from ...bindings.counted import counted
 from ...bindings.errors import BindingError, MessageTooLarge, NotFound
 from ...bindings.names import queue_name
 from ...bindings.queue import DEFAULT_TTL, OutgoingMessage, PeekedMessage, QueueDepth
@@ -62,7 +63,7 @@ def send(
     except MessageTooLarge as error:
         fail(error, Exit.USAGE)
     when = f", to be seen from {moment_text(visible_at)}" if visible_at else ""
-    talk(f"Sent {len(body)} bytes to {queue}{when}.")
+    talk(f"Sent {counted(len(body), 'byte')} to {queue}{when}.")
 
 
 @queues.command()

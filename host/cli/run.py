@@ -11,10 +11,10 @@ from typing import Any, NoReturn
 import click
 import msgspec
 
-from ...bindings.errors import BindingError, ConfigurationError, HostUnreachable, NotFound
-from ..config.vocabulary import nearest
+from ...bindings.errors import BindingError, ConfigurationError, HostUnreachable
+from ...triggers.descriptor import Problem
 from ..logs.log import Log
-from .access import function_names, hosts_of
+from .access import app_errors, check_function, hosts_of
 from .main import run_async
 from .options import App, Content, Duration, app_options, json_option
 from .output import Exit, emit_json, fail, show_problems, talk
@@ -86,7 +86,8 @@ async def _in_own_host(app: App, name: str, data: bytes | None, timeout: timedel
                 return await _run(host, name, data, timeout)
         finally:
             await host.stop(_END)
-        raise await _unknown(app, name)
+        await check_function(app, name)
+        raise ConfigurationError(f"The function '{name}' came while it was looked for: try again.")
     finally:
         log.close()
 
@@ -96,24 +97,26 @@ async def _run(host: Any, name: str, data: bytes | None, timeout: timedelta | No
 
     served = host.functions.get(name)
     if served is None or served.error:
-        show_problems(host.problems)
+        show_problems(_in_the_way(host.problems, name))
         raise ConfigurationError(f"The function '{name}' is in error, so it cannot be run.")
     try:
         async with asyncio.timeout(timeout.total_seconds() if timeout is not None else None):
-            return await outcome_document(await served.run(data))
+            return await outcome_document(await served.run(data), served.descriptor)
     except TimeoutError:
         seconds = timeout.total_seconds() if timeout else 0
         raise TimeoutError(f"{name} has not ended within {seconds:g} s, and was stopped.") from None
 
 
-async def _unknown(app: App, name: str) -> NotFound:
-    known = await function_names(app)
-    near = nearest(name, known)
-    hint = f" Did you mean {near}?" if near else f" There are: {', '.join(known)}." if known else ""
-    return NotFound(f"There is no function '{name}' in {app.root.resolve()}.{hint}")
+def _in_the_way(problems: list[Problem], name: str) -> list[Problem]:
+    """What is wrong with the app as a whole, and all that is to be said of the function."""
+    own = [problem for problem in problems if (problem.function or "").lower() == name.lower()]
+    return [*app_errors(problems), *own]
 
 
 def _print_result(document: dict[str, Any]) -> None:
+    status = document.get("http", {}).get("status", 200)
+    if document["status"] == "succeeded" and not 200 <= status < 300:
+        talk(f"HTTP {status}")
     if "result" in document:
         text = document["result"]
         click.echo(text, nl=not text.endswith("\n"))

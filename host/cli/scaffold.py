@@ -6,6 +6,7 @@ import ast
 import keyword
 import re
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 
 from ...bindings.errors import ConfigurationError
@@ -84,17 +85,14 @@ def _add_to_script(script: Path, name: str, trigger: str) -> None:
         raise ConfigurationError(f"{script}, line {error.lineno}: {error.msg}. Mend it first.") from None
     if name.lower() in (taken.lower() for taken in _names(module)):
         raise ConfigurationError(f"{script} has a function {name!r} already: choose another name.")
-    imports = [
-        line for line in ("import logging", "import azure.functions as func") if not _imports(module, line)
-    ]
     call = re.sub(r"\W", "_", name)
     call = f"{call}_" if keyword.iskeyword(call) else call
     code = templates_decorated.FUNCTIONS[trigger](name, call)
     if call != name:
         code = f'@app.function_name("{name}")\n{code}'
     code = code.replace("@app.", f"@{_app_name(module)}.")
-    parts = [text.rstrip("\n"), *(["\n".join(imports)] if imports else []), code]
-    script.write_text("\n\n\n".join(parts), encoding="utf-8", newline="\n")
+    text = _with_imports(text, module, _missing_imports(module, code))
+    script.write_text(f"{text.rstrip()}\n\n\n{code}".lstrip(), encoding="utf-8", newline="\n")
 
 
 def _names(module: ast.Module) -> Iterator[str]:
@@ -117,8 +115,38 @@ def _app_name(module: ast.Module) -> str:
     return "app"
 
 
-def _imports(module: ast.Module, line: str) -> bool:
-    return any(ast.unparse(node) == line for node in module.body)
+def _missing_imports(module: ast.Module, code: str) -> list[str]:
+    """The imports that the code needs beside those of the script."""
+    there = {
+        (alias.name, alias.asname or alias.name)
+        for node in module.body
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    }
+    needed = {
+        ("logging", "logging"): "import logging",
+        ("azure.functions", "func"): "import azure.functions as func",
+    }
+    return [line for key, line in needed.items() if key not in there and f"{key[1]}." in code]
+
+
+def _with_imports(text: str, module: ast.Module, imports: list[str]) -> str:
+    """The script with these imports behind those that it begins with, else behind its docstring."""
+    if not imports:
+        return text
+    lines = text.split("\n")
+    first = 1 if ast.get_docstring(module, clean=False) is not None else 0
+    head = list(takewhile(lambda node: isinstance(node, ast.Import | ast.ImportFrom), module.body[first:]))
+    if head:
+        place = head[-1].end_lineno or 0
+        return "\n".join([*lines[:place], *imports, *lines[place:]])
+    place = (module.body[0].end_lineno or 0) if first else _first_line(lines)
+    return "\n".join([*lines[:place], *([""] if first else []), *imports, "", *lines[place:]])
+
+
+def _first_line(lines: list[str]) -> int:
+    """How many lines of comments a script begins with: `#!`, the encoding, a licence."""
+    return sum(1 for _ in takewhile(lambda line: line.startswith("#"), lines))
 
 
 def _write(files: dict[Path, str]) -> list[Path]:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ...bindings.errors import HostUnreachable
-from .access import hosts_of, inspected
+from ...triggers.descriptor import Problem
+from .access import hiding, hosts_of, inspected
 from .main import run_async
 from .options import App, app_options, json_option
-from .output import emit_json, emit_table, show_problems, talk
+from .output import Exit, emit_json, emit_table, fail, show_problems, talk
 
 if TYPE_CHECKING:
     from ...bindings.state import StateStore
@@ -23,9 +24,12 @@ if TYPE_CHECKING:
     from ..served_function import FunctionStatus
 
 FUNCTION_COLUMNS = ("FUNCTION", "TRIGGER", "WHERE", "STATE")
-
+NO_FUNCTIONS = "No functions yet. `funchost new hello --trigger http` makes one."
 
 _PREVIEWED = 5
+
+#: Functions, each with its host's URL (empty where none runs), and whether all that there may be could be read.
+_Found = tuple[list[tuple["FunctionStatus", str]], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +40,14 @@ class Timer:
     schedule: str
     zone: tzinfo
     disabled: bool
-    #: None: it has not run, or is due so often that its runs are not remembered.
+    #: None: it has not run, or its runs are not remembered.
     last: datetime | None
     #: The next run by what is stored; it may be past while no host runs. None: there is none any more.
     next: datetime | None
     is_past_due: bool
     upcoming: Sequence[datetime]
+    #: Why its runs are not remembered; empty where they are.
+    forgotten: str = ""
 
 
 @click.command("list")
@@ -52,16 +58,19 @@ def list_functions(app: App, as_json: bool) -> None:
 
     That is as the running hosts have it; without one, as the files are.
     """
-    rows = _served(app)
-    if rows is None:
+    found = _served(app)
+    if found is None:
         talk("No host is running.")
-        rows = [(status, "") for status in run_async(lambda: _found(app))]
+        found = run_async(lambda: _found(app))
+    rows, is_readable = found
     if as_json:
         emit_json([{**asdict(status), "host": url or None} for status, url in rows])
     elif rows:
-        emit_table(FUNCTION_COLUMNS, [function_row(status, url) for status, url in rows])
-    else:
-        talk("No functions yet. `funchost new hello --trigger http` makes one.")
+        emit_table(FUNCTION_COLUMNS, [function_row(status, url) for status, url in rows], one_line=True)
+    if not rows and not is_readable:
+        fail("The functions show once the app can be read.", Exit.CONFIGURATION)
+    if not rows and not as_json:
+        talk(NO_FUNCTIONS)
 
 
 @click.command()
@@ -72,13 +81,15 @@ def timers(app: App, as_json: bool) -> None:
 
     A timer is past due when a run that should have been is still to be made up for.
     """
-    found = run_async(lambda: _timers(app))
+    found, is_readable = run_async(lambda: _timers(app))
     if as_json:
         emit_json([_timer_document(timer) for timer in found])
-        return
-    if not found:
+    elif found:
+        click.echo("\n\n".join(timer_text(timer) for timer in found))
+    if not found and not is_readable:
+        fail("The timers show once that is mended.", Exit.CONFIGURATION)
+    if not found and not as_json:
         talk("No timers. `funchost new tick --trigger timer` makes one.")
-    click.echo("\n\n".join(timer_text(timer) for timer in found), nl=bool(found))
 
 
 @click.command("version")
@@ -100,19 +111,21 @@ def show_version(as_json: bool) -> None:
         click.echo(f"{name:<9} {value}")
 
 
-def function_row(status: FunctionStatus, url: str) -> tuple[str, str, str, str]:
+def function_row(status: FunctionStatus, url: str, *, with_reason: bool = True) -> tuple[str, str, str, str]:
     """A function's cells below `FUNCTION_COLUMNS`; `url` is that of its host, empty where none runs."""
     where = status.where
-    if status.trigger == "httpTrigger" and where:
-        methods, _, path = where.rpartition(" ")
-        where = f"{methods} {url}{path}".strip()
-    state = status.state if not status.errors else f"{status.state}: {status.errors[0].splitlines()[0]}"
-    return status.name, status.trigger.removesuffix("Trigger"), where, state
+    if address := status.url(url):
+        where = f"{where.rpartition(' ')[0]} {address}".strip()
+    state = status.state
+    reason = status.errors[0].splitlines()[0] if status.errors else ""
+    if with_reason and reason not in state:
+        state += f": {reason}"
+    return status.name, status.trigger.removesuffix("Trigger"), where, " ".join(state.split())
 
 
 def timer_text(timer: Timer) -> str:
     """A timer as people read it, several lines without the last line's end."""
-    last = _text(timer.last) if timer.last else "none remembered"
+    last = _text(timer.last) if timer.last else timer.forgotten or "none remembered"
     following = _text(timer.next) if timer.next else "none"
     lines = [
         f"{timer.name}  {timer.schedule}  ({timer.zone}){'  disabled' if timer.disabled else ''}",
@@ -125,33 +138,42 @@ def timer_text(timer: Timer) -> str:
     return "\n".join(lines)
 
 
-def _served(app: App) -> list[tuple[FunctionStatus, str]] | None:
-    """Each function of the running hosts, with its host's URL; None where no host runs (or answers)."""
+def _served(app: App) -> _Found | None:
+    """The functions of the running hosts; None where no host runs (or answers)."""
     found: dict[str, tuple[FunctionStatus, str]] = {}
+    errors: list[str] = []
     answered = False
     for host in hosts_of(app):
         try:
             for status in host.functions():
                 found.setdefault(status.name, (status, host.runtime.url))
+            errors += host.errors()
             answered = True
         except HostUnreachable as error:
             talk(str(error))
-    return sorted(found.values(), key=lambda row: row[0].name.lower()) if answered else None
+    if not answered:
+        return None
+    if not found:
+        show_problems(map(Problem, dict.fromkeys(errors)))
+    return sorted(found.values(), key=lambda row: row[0].name.lower()), not errors
 
 
-async def _found(app: App) -> list[FunctionStatus]:
+async def _found(app: App) -> _Found:
     async with inspected(app) as host:
         show_problems(host.problems)
-        return host.functions.status()
+        return [(status, "") for status in host.functions.status()], not hiding(host)
 
 
-async def _timers(app: App) -> list[Timer]:
+async def _timers(app: App) -> tuple[list[Timer], bool]:
+    """The timers, and whether all that there may be could be read."""
     from ...triggers.timer import TimerTrigger
 
     async with inspected(app) as host:
-        show_problems(host.problems)
+        names = {one.name for one in host.functions.status() if one.trigger == TimerTrigger.type}
+        problems = [*hiding(host), *(problem for problem in host.problems if problem.function in names)]
+        show_problems(problems)
         triggers = [one.trigger for one in host.functions if isinstance(one.trigger, TimerTrigger)]
-        return [await _timer(trigger, host.storage.state) for trigger in triggers]
+        return [await _timer(trigger, host.storage.state) for trigger in triggers], not problems
 
 
 async def _timer(trigger: TimerTrigger, state: StateStore) -> Timer:
@@ -171,7 +193,14 @@ async def _timer(trigger: TimerTrigger, state: StateStore) -> Timer:
         next=status.next and status.next.astimezone(schedule.zone),
         is_past_due=is_past_due,
         upcoming=trigger.preview(now, _PREVIEWED),
+        forgotten=_forgotten(trigger),
     )
+
+
+def _forgotten(trigger: TimerTrigger) -> str:
+    if trigger.fields.useMonitor is False:
+        return "not remembered: useMonitor is false"
+    return "not remembered: it runs more often than once a minute" if trigger.schedule.is_frequent else ""
 
 
 def _timer_document(timer: Timer) -> dict[str, Any]:

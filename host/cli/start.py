@@ -13,20 +13,21 @@ from typing import Any
 
 import click
 
-from ...bindings.errors import ConfigurationError
+from ...bindings.counted import counted
+from ...bindings.errors import ConfigurationError, FunchostError
 from ..configuration import HostOptions
 from ..host import Host
 from ..logs.log import FORMATS, Log, LogHandler
-from ..served_function import FunctionStatus
+from .access import hiding
 from .main import run_async
-from .options import App, Duration, app_options
-from .output import Exit, emit_table, fail, show_problems, talk
-from .show import FUNCTION_COLUMNS, function_row
+from .options import App, Duration, Port, app_options
+from .output import Exit, Failure
+from .screen import JsonScreen, Screen, unlike_an_app
 
 
 @click.command()
 @app_options
-@click.option("-p", "--port", type=click.IntRange(0, 65535), help="Port; 0 takes any free one. Default 7071.")
+@click.option("-p", "--port", type=Port(), help="Port; 0 takes any free one. Default 7071.")
 @click.option("--address", help="Address to listen on. Default 127.0.0.1.")
 @click.option("--functions", multiple=True, help="Serve only these; repeat, or separate with commas.")
 @click.option("--watch/--no-watch", default=True, help="Bring changed code into service. Default on.")
@@ -54,29 +55,33 @@ def start(
     host_options = HostOptions(root=app.root, store=app.store, functions=names or None, **options)
     level = "warning" if quiet else "debug" if verbose else "info"
     log = Log(sys.stderr, log_format or ("pretty" if sys.stderr.isatty() else "plain"), level)
+    screen = (JsonScreen if log_format == "json" else Screen)(log, quiet=quiet)
     _bring_in_logging(log, debug=verbose)
     try:
-        return int(run_async(lambda: _serve(Host(host_options, log), log, strict=strict, quiet=quiet)))
+        return int(run_async(lambda: _serve(Host(host_options, log), log, screen, strict=strict)))
+    except (FunchostError, OSError) as error:
+        return screen.failed(error)
     finally:
         log.close()
 
 
-async def _serve(host: Host, log: Log, *, strict: bool, quiet: bool) -> int:
+async def _serve(host: Host, log: Log, screen: Screen, *, strict: bool) -> int:
     _calm_collector()
     asked = _StopSignals()
-    problems = host.prepare()
-    host.on_problems = show_problems
-    await _open(host, log)
-    show_problems(host.problems)
-    if strict and host.problems:
+    host.prepare()
+    host.on_problems = screen.problems
+    await _open(host)
+    unlike = unlike_an_app(host)
+    problems = [*host.problems, *unlike]
+    screen.problems(problems)
+    if strict and problems:
         await host.stop()
-        fail(f"{len(problems)} problems, and --strict asks for none.", Exit.CONFIGURATION)
+        raise Failure(f"{counted(len(problems), 'problem')}, and --strict asks for none.", Exit.CONFIGURATION)
     # The table and the URL come first; what functions say from here on waits for that.
     log.hold()
     await host.serve()
-    if not quiet:
-        # Drawing the table takes longer than answering the first requests, which are let by.
-        await asyncio.to_thread(_show, host, host.functions.status())
+    # Drawing the table takes longer than answering the first requests, which are let by.
+    await asyncio.to_thread(screen.serving, host, told=bool(hiding(host) or unlike))
     log.release()
     await asked.first.wait()
     log.say("info", "Stopping: what runs may finish. A second signal stops at once.")
@@ -91,7 +96,7 @@ async def _serve(host: Host, log: Log, *, strict: bool, quiet: bool) -> int:
     return Exit.INTERRUPTED if asked.by_keyboard else Exit.OK
 
 
-async def _open(host: Host, log: Log) -> None:
+async def _open(host: Host) -> None:
     try:
         await host.open()
     except OSError as error:
@@ -99,10 +104,10 @@ async def _open(host: Host, log: Log) -> None:
             from .holders import holder_of_port
 
             port = host.configuration.port
-            fail(
+            raise Failure(
                 f"Port {port} is in use{holder_of_port(port)}. End that process, or choose another port with --port.",
                 Exit.IN_USE,
-            )
+            ) from None
         raise ConfigurationError(
             f"The host cannot listen at {host.configuration.address}: {error.strerror}."
         ) from error
@@ -122,18 +127,6 @@ def _calm_collector() -> None:
 def _forget_start() -> None:
     gc.collect()
     gc.freeze()
-
-
-def _show(host: Host, rows: list[FunctionStatus]) -> None:
-    configuration = host.configuration
-    keys = "asked for" if configuration.asks_for_keys else "not asked for"
-    if rows:
-        emit_table(FUNCTION_COLUMNS, [function_row(row, host.url) for row in rows], err=True)
-    else:
-        talk("No functions yet. `funchost new hello --trigger http` makes one.")
-    talk("")
-    talk(f"Listening on {host.url}  (store {configuration.store_folder}, keys {keys})")
-    talk("Ctrl+C stops.")
 
 
 class _StopSignals:

@@ -9,7 +9,16 @@ from typing import Any
 
 #: The files of an empty app.
 APP: Mapping[str, str] = {
-    "host.json": '{\n  "version": "2.0"\n}\n',
+    # The bundle says nothing to this host; Azure takes the triggers' own code from it.
+    "host.json": """\
+{
+  "version": "2.0",
+  "extensionBundle": {
+    "id": "Microsoft.Azure.Functions.ExtensionBundle",
+    "version": "[4.*, 5.0.0)"
+  }
+}
+""",
     "local.settings.json": """\
 {
   "IsEncrypted": false,

@@ -18,7 +18,7 @@ import msgspec.inspect as types
 from ...bindings.errors import ConfigurationError
 from ...bindings.time_span import format_time_span, parse_time_span_or_milliseconds
 from .jsonc import KeyPath
-from .report import Report, path_text
+from .report import Report
 from .vocabulary import Vocabulary, nearest
 
 Field = types.Field
@@ -92,7 +92,7 @@ class Checker:
         present = {key.lower() for key, entry in value.items() if entry is not None}
         for each in fields:
             if each.required and each.encode_name.lower() not in present:
-                where = path_text(path)
+                where = self._report.named(path)
                 self._report.error(
                     (*path, each.encode_name),
                     f"'{each.encode_name}' is missing{f' in {where}' if where else ''}.",
@@ -146,11 +146,11 @@ class Checker:
         if span.unlimited and str(value).strip() == "-1":
             return None
         if isinstance(value, int) and not span.milliseconds:
-            return self._wrong(path, value, 'a duration as text, such as "00:00:30"')
+            return self._wrong(path, value, 'a duration in quotes, such as "00:00:30"')
         try:
             length = parse_time_span_or_milliseconds(value)
         except (ConfigurationError, OverflowError) as error:
-            self._report.error(path, str(error), "Write it as hh:mm:ss or d.hh:mm:ss.")
+            self._report.error(path, str(error))
             return _BAD
         if span.least <= length <= span.most:
             return length
@@ -172,12 +172,12 @@ class Checker:
                 self._report.error(path, f"{value} is out of range.", f"It has to be {limits}.")
                 return _BAD
         if isinstance(kind, types.StrType) and kind.min_length and len(value) < kind.min_length:
-            self._report.error(path, "The text is empty.", "Give it a value, or remove the key.")
+            self._report.error(path, "The string is empty.", "Give it a value, or remove the key.")
             return _BAD
         return value
 
     def _wrong(self, path: KeyPath, value: Any, expected: str) -> Any:
-        self._report.error(path, f"{_shown(value)} stands where {expected} should.", f"Make it {expected}.")
+        self._report.error(path, f"{_shown(value)} is not {expected}.", f"Make it {expected}.")
         return _BAD
 
     def _unknown(self, key: str, entry: Any, path: KeyPath, fields: Sequence[Field]) -> None:
@@ -190,9 +190,11 @@ class Checker:
         local = [each.encode_name for each in fields]
         meant = self._known.meant(here, local)
         fix = (
-            f"Did you mean {' or '.join(meant)}?" if meant else f"Remove it; known here: {', '.join(local)}."
+            f"Did you mean {' or '.join(map(self._report.named, meant))}?"
+            if meant
+            else f"Remove it; known here: {', '.join(local)}."
         )
-        self._report.warning(here, f"'{path_text(here)}' is not a known key and has no effect.", fix)
+        self._report.warning(here, f"'{key}' is not a known key here and has no effect.", fix)
 
 
 def _members(kind: types.Type) -> tuple[types.Type, ...]:
@@ -233,7 +235,7 @@ _KINDS: tuple[tuple[type[types.Type] | tuple[type[types.Type], ...], Callable[[A
     (types.AnyType, lambda value: True, "anything"),
     ((types.StructType, types.DictType), lambda value: isinstance(value, dict), "an object"),
     (types.ListType, lambda value: isinstance(value, list), "a list"),
-    ((types.StrType, types.LiteralType), lambda value: isinstance(value, str), "a text"),
+    ((types.StrType, types.LiteralType), lambda value: isinstance(value, str), "a string"),
     (types.TimeDeltaType, lambda value: isinstance(value, str) or _is_whole(value), "a duration"),
     (types.BoolType, lambda value: isinstance(value, bool), "true or false"),
     (types.IntType, _is_whole, "a whole number"),

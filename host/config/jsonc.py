@@ -80,7 +80,7 @@ class _Scanner:
     def document(self) -> Document:
         value = self.read_value(())
         if self.peek():
-            self.fail("Something follows after the end of the value")
+            self.fail("Unexpected text after the end of the value")
         return Document(value, tuple(self.duplicates), self.text, self.offsets)
 
     def peek(self) -> str:
@@ -105,14 +105,14 @@ class _Scanner:
         self.at += 1
         while self.peek() != "}":
             if self.peek() != '"':
-                self.fail("A key in double quotes or a closing } should stand here")
+                self.fail("Expected a key in double quotes or a closing }")
             start, key = self.at, self.read_string()
             inner = (*path, key.lower())
             if inner in self.offsets:
                 self.duplicates.append((*path, key))
             self.offsets[inner] = start
             if self.peek() != ":":
-                self.fail(f'A colon should follow the key "{key}"')
+                self.fail(f'Expected a colon after the key "{key}"')
             self.at += 1
             found[key] = self.read_value(inner)
             self.read_comma("}", f'the value of "{key}"')
@@ -132,16 +132,16 @@ class _Scanner:
         if self.peek() == ",":
             self.at += 1
         elif self.peek() != closing:
-            self.fail(f"A comma or a closing {closing} should follow {after}")
+            self.fail(f"Expected a comma or a closing {closing} after {after}")
 
     def read_string(self) -> str:
         found = _STRING.match(self.text, self.at)
         if found is None:
-            self.fail("A text has no closing double quote on its line")
+            self.fail("A string has no closing double quote on its line")
         try:
             value = found[0][1:-1] if "\\" not in found[0] else json.loads(found[0], strict=False)
         except ValueError:
-            self.fail('A text holds a backslash that means nothing (a backslash is written "\\\\")')
+            self.fail('A backslash in a string means nothing here (one backslash is written "\\\\")')
         self.at = found.end()
         return str(value)
 
@@ -163,8 +163,8 @@ class _Scanner:
         if self.text.startswith("/*", self.at):
             return "A comment has no closing */"
         if word.startswith("'"):
-            return "Texts stand in double quotes, not in single ones"
-        return f"A value should stand here, not '{word or self.text[self.at]}'"
+            return "Strings need double quotes, not single ones"
+        return f"Expected a value, not '{word or self.text[self.at]}'"
 
     def fail(self, message: str) -> NoReturn:
         if self.at >= len(self.text):

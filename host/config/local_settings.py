@@ -57,7 +57,7 @@ def _read(path: Path, report: Report) -> _File:
     report.error(
         ("IsEncrypted",),
         "The settings are encrypted with a key of another tool, so none of them is used.",
-        "Run 'func settings decrypt' in the app's folder, or write the values plainly and set IsEncrypted to false.",
+        "Run 'func settings decrypt' in the app's folder, or write the values unencrypted and set IsEncrypted to false.",
     )
     return _File(Host=file.Host)
 
@@ -79,13 +79,15 @@ def _export(exported: dict[str, str], name: str, value: Any, path: tuple[str, st
         return
     if isinstance(value, dict | list):
         report.warning(
-            path, "A setting is a text, not an object or a list; it is left out.", f"Write {name}__<key>."
+            path, "A setting is a string, not an object or a list; it is left out.", f"Write {name}__<key>."
         )
         return
     text = str(value).lower() if isinstance(value, bool) else str(value)
     if "\0" in name + text or "=" in name:
         report.warning(
-            path, "No environment can hold this setting; it is left out.", "Remove '=' or NUL from it."
+            path,
+            "An environment variable cannot hold this setting; it is left out.",
+            "Remove '=' or NUL from it.",
         )
         return
     exported[name] = text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,7 +27,9 @@ class Report:
     function: str | None = None
     #: The line where the document knows no nearer one.
     line: int | None = None
-    #: Environment variables that set a value, by its key path in lower case: the place to mend is there.
+    #: How a key path is called; in what decorators say, no author sees it as it is.
+    named: Callable[[KeyPath], str] = path_text
+    #: Environment variables that set a value, by its key path in lower case: the place to correct is there.
     overrides: Mapping[KeyPath, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
@@ -43,17 +45,21 @@ class Report:
         except JsonSyntaxError as error:
             self.problems.append(
                 Problem(
-                    str(error), self.file, line=error.line, fix="Mend the JSON there.", function=self.function
+                    str(error),
+                    self.file,
+                    line=error.line,
+                    fix="Correct the JSON there.",
+                    function=self.function,
                 )
             )
             return False
         except OSError as error:
             self.error(
-                (), f"The file cannot be read: {error.strerror}.", "Check that it is a file, and its rights."
+                (), f"The file cannot be read: {error.strerror}.", "Check that it is a file and may be read."
             )
             return False
         for key in self.document.duplicates:
-            self.warning(key, "The key stands twice; the last one counts.", "Remove one of them.")
+            self.warning(key, "The key is given twice; the last one counts.", "Remove one of them.")
         return True
 
     def error(self, path: KeyPath, message: str, fix: str | None = None) -> None:
@@ -61,7 +67,7 @@ class Report:
         self._add(path, message, fix, "error")
 
     def warning(self, path: KeyPath, message: str, fix: str | None = None) -> None:
-        """Add what should be mended but stops nothing."""
+        """Add what should be corrected but stops nothing."""
         self._add(path, message, fix, "warning")
 
     def _add(self, path: KeyPath, message: str, fix: str | None, severity: str) -> None:
@@ -70,13 +76,17 @@ class Report:
             Problem(
                 message=message,
                 file=None if variable else self.file,
-                key=variable or path_text(path) or None,
-                line=None if variable else self.document.line_of(path) or self.line,
+                key=variable or self.named(path) or None,
+                line=None if variable else self.line_of(path),
                 fix=fix,
                 function=self.function,
                 severity=severity,
             )
         )
+
+    def line_of(self, path: KeyPath) -> int | None:
+        """The line of a key, or of what is nearest to it."""
+        return self.document.line_of(path) or self.line
 
     def _variable(self, path: KeyPath) -> str | None:
         return self.overrides.get(fold_path(path))

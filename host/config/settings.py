@@ -89,7 +89,7 @@ def _storage_problems(app: AppSettings) -> list[Problem]:
     storage = app.connection("")
     if storage.kind == "embedded":
         return []
-    message = "AzureWebJobsStorage leads elsewhere, but locks, schedules, receipts and history stay in the embedded store."
+    message = "AzureWebJobsStorage names another storage, but locks, schedules, receipts and history stay in the embedded store."
     fix = "Set it to UseDevelopmentStorage=true, or remove it."
     return [Problem(message, key="AzureWebJobsStorage", fix=fix, severity="warning")]
 
@@ -101,7 +101,7 @@ def _count_problems(app: AppSettings) -> list[Problem]:
     }
     return [
         Problem(
-            f"'{text}' is no number of at least 1; the default counts.",
+            f"'{text}' is not a whole number of at least 1; the default is used.",
             key=name,
             fix="Correct it, or remove it.",
             severity="warning",

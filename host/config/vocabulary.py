@@ -7,7 +7,6 @@ import functools
 from collections.abc import Callable, Iterable, Sequence
 
 from .jsonc import KeyPath
-from .report import path_text
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
@@ -35,7 +34,7 @@ class Vocabulary:
         """Whether a key of this name is known anywhere."""
         return key.lower() in self._names
 
-    def meant(self, path: KeyPath, local: Sequence[str]) -> list[str]:
+    def meant(self, path: KeyPath, local: Sequence[str]) -> list[KeyPath]:
         """The key paths that the unknown `path` may stand for; `local` are the keys known in its object."""
         belongs = self._belongs(path)
         if belongs:
@@ -43,11 +42,11 @@ class Vocabulary:
         key = str(path[-1])
         here = nearest(key, local)
         if here:
-            return [path_text((*path[:-1], here))]
+            return [(*path[:-1], here)]
         near = difflib.get_close_matches(key.lower(), sorted(self._names), 1, 0.8)
         return self._belongs((*path[:-1], near[0])) if near else []
 
-    def _belongs(self, path: KeyPath) -> list[str]:
+    def _belongs(self, path: KeyPath) -> list[KeyPath]:
         """Where a key of exactly this name belongs: of several places those that share most with `path`."""
         *around, name = (str(part).lower() for part in path)
         places = [
@@ -56,4 +55,4 @@ class Vocabulary:
             if folded[-1] == name
         ]
         most = max((shared for shared, _ in places), default=0)
-        return [path_text(known) for shared, known in places if shared == most][:3]
+        return [known for shared, known in places if shared == most][:3]

@@ -69,8 +69,10 @@ class Attempts:
                 run.wrote = result.wrote
                 if result.error is None:
                     return await self._success(run, result)
-                status, error = Status.FAILED, result.error
-            delay = delay_before(self._retry, run.attempts, self._choose)
+                status = Status.FAILED
+                error = run.source.explained(result.error) if run.source else result.error
+            # A request that does not fit would not fit the next time either.
+            delay = None if error.is_callers else delay_before(self._retry, run.attempts, self._choose)
             if delay is None or deaths >= MOST_DEATHS or run.is_spent:
                 return run.outcome(status, error)
             self._on_retry(run, error, delay.total_seconds())
@@ -122,7 +124,7 @@ class Attempts:
         if isinstance(event.body, bytes):
             return Call(header, (event.body,), None, self._timeout, event.cancelled)
         header["stream"] = True
-        return Call(header, (b"",), event.body, self._timeout, event.cancelled)
+        return Call(header, (b"",), run.source, self._timeout, event.cancelled)
 
     async def _add_inputs(self, call: Call, run: Run) -> None:
         values = await self._binder.inputs(run.event.metadata)

@@ -8,10 +8,12 @@ from typing import Any
 import msgspec
 
 from ...triggers.base import Outcome, Unsent
+from ...triggers.descriptor import FunctionDescriptor
+from ...triggers.http_response import FAILED, ResponseError, must_return, render
 
 
-async def outcome_document(outcome: Outcome) -> dict[str, Any]:
-    """An outcome as the command line and other tools read it."""
+async def outcome_document(outcome: Outcome, function: FunctionDescriptor) -> dict[str, Any]:
+    """An outcome of this function as the command line and other tools read it."""
     document: dict[str, Any] = {
         "function": outcome.function,
         "invocationId": outcome.invocation_id,
@@ -26,6 +28,8 @@ async def outcome_document(outcome: Outcome) -> dict[str, Any]:
             "message": outcome.error.message,
             "traceback": outcome.error.traceback,
         }
+    if function.trigger.type == "httpTrigger":
+        document["http"] = _answer(outcome, function)
     content = await _result_text(outcome)
     if isinstance(content, str):
         document["result"] = content
@@ -34,6 +38,15 @@ async def outcome_document(outcome: Outcome) -> dict[str, Any]:
     if outcome.unsent:
         document["outputs"] = [unsent_document(each) for each in outcome.unsent]
     return document
+
+
+def _answer(outcome: Outcome, function: FunctionDescriptor) -> dict[str, Any]:
+    """Status and headers that the function gives a caller; headers are pairs, since one may stand there twice."""
+    try:
+        reply = render(outcome, must_return=must_return(function))
+    except ResponseError:
+        reply = FAILED
+    return {"status": reply.status, "headers": reply.headers}
 
 
 async def _result_text(outcome: Outcome) -> str | bytes | None:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from ...bindings.clock import Clock, new_id
 from ...triggers.base import ErrorInfo, Outcome, Status, TriggerEvent
+from .source import Source
 from .trace import Trace
 
 
@@ -20,6 +21,7 @@ class Run:
         "function",
         "invocation_id",
         "last_error",
+        "source",
         "started",
         "trace",
         "wrote",
@@ -28,6 +30,8 @@ class Run:
     def __init__(self, function: str, event: TriggerEvent, clock: Clock) -> None:
         self.function = function
         self.event = event
+        #: The value, where it is a stream.
+        self.source = None if isinstance(event.body, bytes) else Source(event.body)
         self.invocation_id = new_id()
         self.started: datetime = clock.now()
         self.trace = Trace.of(event, self.invocation_id)
@@ -43,7 +47,7 @@ class Run:
     @property
     def is_spent(self) -> bool:
         """Whether the value was a stream that cannot be brought a second time."""
-        return not isinstance(self.event.body, bytes) and not self.event.repeatable
+        return self.source is not None and not self.event.repeatable
 
     def outcome(self, status: Status, error: ErrorInfo | None = None) -> Outcome:
         """The outcome, as of now, without a value yet."""

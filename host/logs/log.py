@@ -15,6 +15,7 @@ from typing import Any, TextIO
 import msgspec
 
 from ...bindings.clock import Clock, SystemClock
+from ...bindings.counted import counted
 from .log_levels import LEVELS, LogLevels
 
 FORMATS = ("pretty", "plain", "json")
@@ -72,13 +73,7 @@ class Log:
 
     def write(self, level: str, text: str, *, function: str = "", invocation: str = "", **more: Any) -> None:
         """Write one line (or several, for a text that has several). May be called from any thread."""
-        now = self._clock.now()
-        # File names that are no Unicode come with half a surrogate pair, which no stream takes.
-        text = text.encode("utf-8", "backslashreplace").decode()
-        if self._form == "json":
-            line = _json(now, level, text, function, invocation, more)
-        else:
-            line = self._readable(now, level, text, function, invocation)
+        line = self._line(level, text, function=function, invocation=invocation, **more)
         with self._counting:
             # A line that finds nothing before it is taken however long it is.
             if self._waiting and self._waiting + len(line) > _MOST_WAITING:
@@ -100,6 +95,14 @@ class Log:
         self._released.set()
         self._lines.put(None)
         self._thread.join(timeout=5)
+
+    def _line(self, level: str, text: str, *, function: str = "", invocation: str = "", **more: Any) -> str:
+        now = self._clock.now()
+        # File names that are no Unicode come with half a surrogate pair, which no stream takes.
+        text = text.encode("utf-8", "backslashreplace").decode()
+        if self._form == "json":
+            return _json(now, level, text, function, invocation, more)
+        return self._readable(now, level, text, function, invocation)
 
     def _readable(self, now: datetime, level: str, text: str, function: str, invocation: str) -> str:
         time = now.astimezone().strftime("%H:%M:%S.%f")[:-3]
@@ -131,15 +134,17 @@ class Log:
         with self._counting:
             self._waiting -= length
             dropped, self._dropped = self._dropped, 0
-        return (
-            f"({dropped} lines were dropped: they came faster than they could be written)\n"
-            if dropped
-            else ""
-        )
+        return self._told_of_dropped(dropped) if dropped else ""
+
+    def _told_of_dropped(self, lines: int) -> str:
+        verb = "was" if lines == 1 else "were"
+        text = f"{counted(lines, 'line')} {verb} dropped: more came than could be written"
+        return self._line("warning", text) if self._form == "json" else f"({text})\n"
 
 
 class LogHandler(logging.Handler):
-    """Brings what the host's own modules log into the `Log`."""
+    """Brings what the host's own modules log into the `Log`; the `function` and `invocation` that a record is about
+    are its extras."""
 
     def __init__(self, log: Log) -> None:
         super().__init__()
@@ -147,7 +152,10 @@ class LogHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         level = next((name for name, number in reversed(LEVELS.items()) if record.levelno >= number), "debug")
-        self._log.say(level, self.format(record), category=_category(record.name), logger=record.name)
+        about = {key: getattr(record, key, "") for key in ("function", "invocation")}
+        self._log.say(
+            level, self.format(record), category=_category(record.name), logger=record.name, **about
+        )
 
 
 def _category(logger: str) -> str:

@@ -66,10 +66,12 @@ class LogObserver(Observer):
             self._log.say("warning", f"Interrupted 'Functions.{outcome.function}': {why}", **_about(outcome))
         else:
             text = f"{_executed(outcome, 'Failed')}\n{_why(outcome.error)}"
-            self._log.say("error", text, **_about(outcome))
+            # What a client did wrong is nothing that the app's people have to mend.
+            is_callers = outcome.error is not None and outcome.error.is_callers
+            self._log.say("warning" if is_callers else "error", text, **_about(outcome))
 
     def retrying(self, error: ErrorInfo, function: str, invocation_id: str, delay: float) -> None:
-        text = f"{error.type}: {error.message}; another attempt follows in {delay:g} s."
+        text = f"{error}; another attempt follows in {delay:g} s."
         category = f"Function.{function}"
         self._log.say("warning", text, category=category, function=function, invocation=invocation_id)
 
@@ -128,4 +130,4 @@ def _executed(outcome: Outcome, how: str) -> str:
 def _why(error: ErrorInfo | None) -> str:
     if error is None:
         return "It gave no reason."
-    return error.traceback.rstrip() or f"{error.type}: {error.message}"
+    return error.traceback.rstrip() or str(error)

@@ -22,7 +22,7 @@ class ThreadLocalStorage(threading.local):
         """Raises `AttributeError` where the code that runs belongs to none."""
         found = current_invocation.get()
         if not found:
-            raise AttributeError("This thread works for no invocation; set invocation_id.")
+            raise AttributeError("This thread belongs to no invocation; set invocation_id.")
         return found
 
     @invocation_id.setter

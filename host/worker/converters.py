@@ -6,9 +6,11 @@ The package is imported only for a class of its own, or for a type that nobody b
 from __future__ import annotations
 
 import contextlib
+import re
 import typing
 from collections.abc import Iterable
-from types import UnionType
+from inspect import formatannotation
+from types import NoneType, UnionType
 from typing import Any, Final, Union, get_args, get_origin
 
 #: Types whose values are made here, without the package.
@@ -32,6 +34,10 @@ _GENERIC: Final = frozenset({"manualTrigger", "fileTrigger", "table"})
 #: Types whose values are those of another one.
 _SAME_AS: Final = {"fileTrigger": "blob"}
 
+#: Where a class comes from: azure.functions, which apps import as `func`, or another module, which nobody writes.
+_AZURE: Final = re.compile(r"\bazure\.functions\.(?:\w+\.)*")
+_MODULE: Final = re.compile(r"(?<![\w.'\"])(?!func\.)(?:[^\W\d]\w*\.)+(?=\w)")
+
 #: Outputs that are one value, and no collection of messages or rows.
 _SINGLE: Final = frozenset({"http", "blob"})
 
@@ -45,6 +51,15 @@ def is_azure(kind: Any) -> bool:
 def holds_azure(annotation: Any) -> bool:
     """Whether a class of azure.functions stands anywhere in the annotation."""
     return is_azure(annotation) or any(map(holds_azure, get_args(annotation)))
+
+
+def shown(annotation: Any) -> str:
+    """An annotation as people write it: ``func.HttpRequest``, ``Optional[str]``, ``list[Order]``."""
+    if annotation is NoneType:
+        return "None"
+    if isinstance(annotation, type) and not get_args(annotation) and not is_azure(annotation):
+        return annotation.__name__
+    return _MODULE.sub("", _AZURE.sub("func.", formatannotation(annotation)))
 
 
 def is_union(annotation: Any) -> bool:

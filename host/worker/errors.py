@@ -21,6 +21,10 @@ class BindError(Exception):
     """A value cannot be handed to the function, or taken from it."""
 
 
+class RequestError(BindError):
+    """What a client sent is not what the function asks for; the message is for the client."""
+
+
 def describe(error: BaseException) -> str:
     """Type and message in one line, also for an error that cannot be turned into text."""
     return traceback.format_exception_only(error)[-1].strip()

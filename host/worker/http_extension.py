@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 from urllib.parse import unquote
 
 from .asgi import VERSIONS, App, Exchange
+from .converters import shown
 from .errors import LoadError
 from .streams import IncomingStream
 from .values_output import Result
@@ -48,19 +49,19 @@ def check(call: Callable[..., Any], name: str, hints: Mapping[str, Any]) -> dict
     extension = base.ModuleTrackerMeta.get_module().removesuffix(".web")
     if inspect.isasyncgenfunction(call):
         raise LoadError(
-            f"The entry point has a yield, which {extension} does not take: return "
+            f"The function has a yield, which {extension} does not support: return "
             "StreamingResponse(generator()) instead."
         )
     request = hints.get(name)
     if request is not None and not base.RequestTrackerMeta.check_type(request):
         raise LoadError(
-            f"Parameter {name!r} (httpTrigger) cannot be {_shown(request)}: the app imports {extension}, so all "
+            f"Parameter {name!r} (httpTrigger) cannot be {shown(request)}: the app imports {extension}, so all "
             "of its HTTP functions get that package's requests. Annotate it as Request of that package."
         )
     response = hints.get("return")
     if not all(map(base.ResponseTrackerMeta.check_type, _kinds(response))):
         raise LoadError(
-            f"The returned value cannot be {_shown(response)}: the app imports {extension}, so its HTTP "
+            f"The returned value cannot be {shown(response)}: the app imports {extension}, so its HTTP "
             "functions return that package's responses, text, a number, a dict, a list or a pydantic model."
         )
     return {key: hint for key, hint in hints.items() if key not in (name, "return")}
@@ -72,10 +73,6 @@ def _kinds(annotation: Any) -> list[Any]:
         return []
     members = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else [annotation]
     return [get_origin(member) or member for member in members]
-
-
-def _shown(annotation: Any) -> str:
-    return getattr(annotation, "__qualname__", "") or str(annotation)
 
 
 class ExtensionFunction:

@@ -51,7 +51,7 @@ def _import_hint(error: ImportError) -> str:
         return "The app has no such module."
     if isinstance(error, ModuleNotFoundError) and package:
         return (
-            f"Add the package that brings {package!r} to requirements.txt and install it for the interpreter "
+            f"Add the package that provides {package!r} to requirements.txt and install it for the interpreter "
             f"that runs the app, {sys.executable} (https://aka.ms/functions-modulenotfound tells more)."
         )
     return "If this concerns an installed package, check its version in requirements.txt."

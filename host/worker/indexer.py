@@ -5,17 +5,19 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.util
-import inspect
 import json
+import logging
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 from .errors import LoadError, describe, user_traceback
 from .imports import importing
+from .source import code_of, file_of, line_of
 
 #: What Azure's worker takes for the intervals of an exponential back-off that a decorator leaves out.
 _INTERVALS = {"minimumInterval": "00:00:00", "maximumInterval": "24855.03:14:07"}
@@ -38,12 +40,12 @@ class DecoratedFunction:
     @property
     def described(self) -> dict[str, Any]:
         """As an `indexed` frame names it."""
-        code = _code_of(self.call)
+        code = code_of(self.call)
         return {
             "name": self.name,
-            "directory": os.path.dirname(_file_of(self.call)),
+            "directory": os.path.dirname(file_of(self.call)),
             "file": code.co_filename if code else "",
-            "line": code.co_firstlineno if code else None,
+            "line": line_of(code) if code else None,
             "entryPoint": getattr(self.call, "__name__", self.name),
             "document": self.document,
         }
@@ -77,8 +79,8 @@ def _import(script: str, root: str, shown: str) -> ModuleType:
     present = sys.modules.get(name)
     if present is not None:
         raise LoadError(
-            f"{shown}: there is a module {name!r} in use already, "
-            f"{getattr(present, '__file__', None) or 'built into Python'}. "
+            f"{shown}: a module {name!r} is already imported, from "
+            f"{getattr(present, '__file__', None) or 'Python itself'}. "
             "Rename the script and set PYTHON_SCRIPT_FILE_NAME to its new name."
         )
     spec = importlib.util.spec_from_file_location(name, script)
@@ -103,8 +105,8 @@ def _app(module: ModuleType, shown: str) -> Any:
         return getattr(module, names[0])
     if names:
         raise LoadError(
-            f"{shown} has {len(names)} function apps: {', '.join(names)}. An app is one; put functions of other "
-            "modules into func.Blueprint() and call app.register_functions(blueprint)."
+            f"{shown} has {len(names)} function apps: {', '.join(names)}. Keep one; put functions of other modules "
+            "into func.Blueprint() and call app.register_functions(blueprint)."
         )
     blueprints = [
         name for name, value in vars(module).items() if isinstance(value, getattr(package, "Blueprint", ()))
@@ -119,9 +121,29 @@ def _app(module: ModuleType, shown: str) -> Any:
 
 def _functions(app: Any, shown: str) -> list[DecoratedFunction]:
     try:
-        return [_decorated(function) for function in app.get_functions()]
+        with _own_logs():
+            return [_decorated(function) for function in app.get_functions()]
     except Exception as error:
         raise LoadError(f"{shown}: {describe(error)}", user_traceback(error)) from None
+
+
+@contextmanager
+def _own_logs() -> Iterator[None]:
+    """Has what the package logs by the root logger pass as its own: it warns, of every app without HTTP functions,
+    that it has no auth level. What the app logs stays the app's."""
+    package = os.path.dirname(sys.modules["azure.functions"].__file__ or "")
+
+    def mark(record: logging.LogRecord) -> bool:
+        if record.pathname.startswith(package + os.sep):
+            record.name = "azure.functions"
+        return True
+
+    root = logging.getLogger()
+    root.addFilter(mark)
+    try:
+        yield
+    finally:
+        root.removeFilter(mark)
 
 
 def _decorated(function: Any) -> DecoratedFunction:
@@ -145,14 +167,3 @@ def _retry(setting: Mapping[str, Any]) -> dict[str, Any]:
 def _camel(name: str) -> str:
     head, *tail = name.split("_")
     return head + "".join(part.capitalize() for part in tail)
-
-
-def _file_of(call: Callable[..., Any]) -> str:
-    try:
-        return os.path.abspath(inspect.getfile(call))
-    except TypeError:
-        return os.path.abspath(inspect.getfile(type(call)))
-
-
-def _code_of(call: Callable[..., Any]) -> Any:
-    return getattr(inspect.unwrap(call), "__code__", None)

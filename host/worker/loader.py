@@ -20,6 +20,7 @@ from .http_extension import ExtensionFunction, serves
 from .imports import NAMESPACE, importing
 from .indexer import decorated_function
 from .signature import examine
+from .source import place_of
 from .values import LoadedFunction, Through
 
 __all__ = ["LoadedFunction", "load", "prepare"]
@@ -60,7 +61,7 @@ def load(function: Mapping[str, Any], root: str) -> LoadedFunction:
     try:
         return LoadedFunction(function, call, examine(function, call), _through(function, call))
     except LoadError as error:
-        raise LoadError(f"{shown}: {error}", error.traceback) from None
+        raise LoadError(f"{place_of(call, script, root)}: {error}", error.traceback) from None
 
 
 def _through(function: Mapping[str, Any], call: Callable[..., Any]) -> Through | None:
@@ -85,9 +86,11 @@ def _module_name(script: str, root: str, shown: str) -> str:
         raise LoadError(f"The script {shown} does not exist. Correct scriptFile in function.json.")
     path = Path(shown)
     if path.suffix != ".py":
-        raise LoadError(f"The script {shown} is no Python file (.py). Correct scriptFile in function.json.")
+        raise LoadError(
+            f"The script {shown} is not a Python file (.py). Correct scriptFile in function.json."
+        )
     if path.is_absolute() or path.parts[0] == os.pardir:
-        raise LoadError(f"The script {script} lies outside of the app, {root}. Move it into the app.")
+        raise LoadError(f"The script {script} is outside of the app, {root}. Move it into the app.")
     parts = [*path.parts[:-1], path.stem]
     if parts[0] == _FUNCTIONS and len(parts) > 1:
         del parts[0]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, get_args, get_origin
 
 from . import values_azure, values_sdk
-from .converters import accepts_input, converter_of, has_implicit_output, holds_azure, is_union
+from .converters import accepts_input, converter_of, has_implicit_output, holds_azure, is_union, shown
 from .errors import LoadError
 from .values_json import split_optional
 from .values_output import takes, wanted_types
@@ -58,10 +58,9 @@ def parameter_of(binding: Binding, hint: Any) -> Parameter:
     """The parameter of a binding, its annotation checked. Raises `LoadError`."""
     named_out = getattr(get_origin(hint) or hint, "__name__", "") == "Out"
     if hint is not None and named_out is not is_out(binding):
-        fix = "Out is for outputs only." if named_out else "annotate it as func.Out[str], or not at all."
-        raise LoadError(
-            f"Parameter {binding['name']!r} stands for a binding of direction {binding['direction']}: {fix}"
-        )
+        fix = "func.Out is for outputs only." if named_out else "annotate it as func.Out[str], or not at all."
+        kind = "output" if is_out(binding) else "input"
+        raise LoadError(f"Parameter {binding['name']!r} is an {kind} ({binding['type']}): {fix}")
     if is_out(binding):
         return _out_parameter(binding, hint)
     return _in_parameter(binding, hint)
@@ -122,9 +121,8 @@ def check_union(annotation: Any, where: str) -> None:
     classes = holds_azure(annotation) or any(map(values_sdk.is_sdk_type, get_args(annotation)))
     if is_union(annotation) and classes:
         raise LoadError(
-            f"{where} cannot be {shown(annotation)}: in Azure a class of azure.functions or of an extension "
-            "stands alone, without Optional, Union or |. Annotate it as that class; its value may be None all "
-            "the same."
+            f"{where} cannot be {shown(annotation)}: on Azure a class of azure.functions or of an extension "
+            "cannot be part of Optional, Union or |. Annotate it as that class alone; its value may still be None."
         )
 
 
@@ -134,7 +132,7 @@ def _check_storage(parameter: Parameter, maker: Maker) -> None:
         values_sdk.check(parameter.type, storage, parameter.annotation, parameter.where)
     elif storage != "embedded":
         raise LoadError(
-            f"{parameter.where} has a connection that leads out of the embedded store. This version supports "
+            f"{parameter.where} has a connection to another storage than the embedded store. This version supports "
             "that only for clients of the SDK: annotate it as BlobClient of "
             "azurefunctions.extensions.bindings.blob, or set the connection to UseDevelopmentStorage=true."
         )
@@ -148,8 +146,3 @@ def is_out(binding: Binding) -> bool:
 def is_context(annotation: Any) -> bool:
     """Whether it is the class of the invocation context, which goes by its name."""
     return isinstance(annotation, type) and annotation.__name__ == "Context"
-
-
-def shown(annotation: Any) -> str:
-    """An annotation for people."""
-    return annotation.__name__ if isinstance(annotation, type) else str(annotation).removeprefix("typing.")

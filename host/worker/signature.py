@@ -1,4 +1,4 @@
-"""A function's parameters held against its bindings: each refusal says how to mend it."""
+"""A function's parameters held against its bindings: each refusal says what to do."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
-from typing import Any, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
 from . import http_extension
+from .converters import shown
 from .errors import LoadError, describe
-from .parameter import Binding, Maker, Parameter, check_union, is_context, is_out, parameter_of, shown
+from .names import RETURN, check_names, parameters_of
+from .parameter import Binding, Maker, Parameter, check_union, is_context, is_out, parameter_of
 from .values_output import takes, wanted_types
 from .values_plain import is_chunks, is_file
 
 _CONTEXT = "context"
-_RETURN = "$return"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +48,14 @@ class Signature:
 def examine(function: Mapping[str, Any], call: Callable[..., Any]) -> Signature:
     """Check `call` against the bindings of `function` (as in a `load` frame). Raises `LoadError`."""
     bindings = {binding["name"]: binding for binding in (function["trigger"], *function["bindings"])}
-    names = _parameters(call)
+    names = parameters_of(call)
     hints = _annotations(call)
     if http_extension.serves(function):
         hints = http_extension.check(call, function["trigger"]["name"], hints)
     context = _CONTEXT if _CONTEXT in names and _CONTEXT not in bindings else None
     returns = hints.get("return")
     _check_directions(bindings)
-    _check_names(names, bindings, context, returns)
+    check_names(function, names, context, returns)
     if context:
         _check_context(hints.get(context))
     found = {name: parameter_of(bindings[name], hints.get(name)) for name in names if name != context}
@@ -69,23 +69,8 @@ def examine(function: Mapping[str, Any], call: Callable[..., Any]) -> Signature:
         asynchronous=inspect.iscoroutinefunction(call) or inspect.isasyncgenfunction(call),
     )
     _check_streams(signature)
-    _check_return(call, signature, bindings.get(_RETURN))
+    _check_return(call, signature, bindings.get(RETURN))
     return signature
-
-
-def _parameters(call: Callable[..., Any]) -> list[str]:
-    try:
-        parameters = inspect.signature(call).parameters.values()
-    except (TypeError, ValueError) as error:
-        raise LoadError(f"The parameters of the entry point cannot be read: {error}.") from None
-    for parameter in parameters:
-        if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
-            raise LoadError(
-                f"Parameter '{parameter}' cannot be used: arguments are passed by name, one for each "
-                "binding. Write out the parameters by name; if this is the wrapper of a decorator, put "
-                "@functools.wraps(function) on it."
-            )
-    return [parameter.name for parameter in parameters]
 
 
 def _annotations(call: Callable[..., Any]) -> dict[str, Any]:
@@ -111,37 +96,8 @@ def _check_directions(bindings: Mapping[str, Binding]) -> None:
                 f"Binding {name!r} has the direction {binding['direction']!r}, which Python functions cannot "
                 "have: make it two bindings, one in and one out."
             )
-    if _RETURN in bindings and not is_out(bindings[_RETURN]):
+    if RETURN in bindings and not is_out(bindings[RETURN]):
         raise LoadError("Binding '$return' is the function's returned value: set its direction to out.")
-
-
-def _check_names(
-    names: list[str], bindings: Mapping[str, Binding], context: str | None, returns: Any
-) -> None:
-    by_key = _returns_object(returns) and _RETURN not in bindings
-    unbound = [name for name in names if name not in bindings and name != context]
-    if unbound:
-        raise LoadError(
-            f"Parameter {_listed(unbound)} has no binding{_nearest(unbound[0], bindings)}. Add one with this "
-            "name, in function.json or as a decorator, or remove the parameter; a default does not spare it."
-        )
-    for name, binding in bindings.items():
-        if name in names or name == _RETURN or (by_key and is_out(binding)):
-            continue
-        hint = (
-            f"Add `{name}: func.Out[str]`, or return a dict with the key {name!r} and say so with `-> dict`."
-            if is_out(binding)
-            else f"Add the parameter {name!r}, or change the name of the binding."
-        )
-        raise LoadError(
-            f"Binding {name!r} ({binding['type']}) has no parameter{_nearest(name, names)}. {hint}"
-        )
-
-
-def _returns_object(returns: Any) -> bool:
-    """Whether the annotation promises a dict, whose keys may then stand for outputs."""
-    kind = get_origin(returns) or returns
-    return isinstance(kind, type) and issubclass(kind, Mapping)
 
 
 def _check_context(annotation: Any) -> None:
@@ -170,7 +126,7 @@ def _check_return(call: Callable[..., Any], signature: Signature, binding: Bindi
     lazy = inspect.isasyncgenfunction(call) or (inspect.isgeneratorfunction(call) and target != "queue")
     if lazy and target != "http":
         raise LoadError(
-            "The entry point has a yield, so calling it would run nothing. Only an HTTP response can be "
+            "The function has a yield, so calling it would run nothing. Only an HTTP response can be "
             "streamed like this; return a value instead."
         )
     if binding and signature.returns is not None:
@@ -182,12 +138,3 @@ def _check_return(call: Callable[..., Any], signature: Signature, binding: Bindi
                 f"{shown(signature.returns)}. It takes {wanted_types(target)}. Change the annotation, or "
                 "remove the binding '$return'."
             )
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(map(repr, names))
-
-
-def _nearest(name: str, candidates: Any) -> str:
-    near = get_close_matches(name, list(candidates), n=1)
-    return f" (there is {near[0]!r})" if near else ""

@@ -16,6 +16,7 @@ from .signature import Signature
 from .values_json import dump
 from .values_output import NOTHING, Out, Result
 from .values_plain import decoder, text_decoder
+from .values_request import body_decoder
 from .values_result import Results
 from .values_table import is_one_entity, only
 
@@ -64,7 +65,8 @@ class LoadedFunction:
     def arguments(
         self, header: Mapping[str, Any], content: Any, inputs: Sequence[bytes] = ()
     ) -> dict[str, Any]:
-        """All arguments for one call, by parameter, made in the function's thread. Raises `BindError`.
+        """All arguments for one call, by parameter, made in the function's thread. Raises `BindError`, and
+        `RequestError` where a client is to blame.
 
         `header` is that of the `invoke` frame, `inputs` are the values of its ``inputs``. `content` is the
         trigger value: bytes, or with `needs_stream` a binary file (an async iterable where `asynchronous`).
@@ -104,7 +106,8 @@ def _trigger_reader(parameter: Parameter) -> values_azure.Build:
     annotation = parameter.annotation
     if annotation is None:
         annotation = bytes if _is_binary(parameter) or parameter.type == "fileTrigger" else str
-    decode = decoder(annotation, parameter.where, optional=parameter.optional)
+    make = body_decoder if parameter.type == "httpTrigger" else decoder
+    decode = make(annotation, parameter.where, optional=parameter.optional)
     assert decode is not None, "the signature was checked"
     if parameter.type == "timerTrigger":
         return lambda header, content: decode(dump(header["data"], parameter.where))

@@ -47,7 +47,7 @@ def builder(binding_type: str, where: str) -> Build:
         return _BUILDERS[binding_type]()
     except ImportError as error:
         raise LoadError(
-            f"{where} is to get a value of the package azure-functions, which cannot be imported "
+            f"{where} needs the package azure-functions, which cannot be imported "
             f"({describe(error)}). Add azure-functions to requirements.txt and install it, or annotate the "
             "parameter with a plain type such as str, bytes or dict."
         ) from None

@@ -21,7 +21,7 @@ def read_cookies(header: str) -> list[dict[str, Any]]:
     """The cookies that a header sets, as the `cookies` of a response object name them.
 
     A header that does not parse sets none, and the log says so. Raises `BindError` for a name that no cookie can
-    have, an Expires that is no date and a Max-Age that is no number.
+    have, an Expires that is not a date and a Max-Age that is not a number.
     """
     try:
         cookies = SimpleCookie(header)
@@ -34,7 +34,7 @@ def read_cookies(header: str) -> list[dict[str, Any]]:
 
 def _warn(name: str) -> None:
     logging.getLogger("funchost").warning(
-        "The cookie '%s' was not sent, because its Set-Cookie header does not parse (Azure would drop it without "
+        "The cookie '%s' was not sent, because its Set-Cookie header cannot be read (Azure would drop it without "
         "a word). After the value may come Path=, Domain=, Expires=, Max-Age=, SameSite=, Secure and HttpOnly; "
         "values with spaces, commas or quotes inside need quotes around them.",
         name,
@@ -64,7 +64,7 @@ def _expires(name: str, text: str) -> str:
     moment = _moment(text)
     if moment is None:
         raise BindError(
-            f"The cookie {name!r} has an Expires that is no date: {text!r}. Write it as in "
+            f"The cookie {name!r} has an Expires that is not a date: {text!r}. Write it as in "
             "'Thu, 12 Jan 2017 13:55:08 GMT'."
         )
     return format_datetime(moment, usegmt=True)
@@ -91,5 +91,5 @@ def _max_age(name: str, text: str) -> int:
     except ValueError:
         seconds = math.nan
     if not math.isfinite(seconds):
-        raise BindError(f"The cookie {name!r} has a Max-Age that is no number of seconds: {text!r}.")
+        raise BindError(f"The cookie {name!r} has a Max-Age that is not a number of seconds: {text!r}.")
     return int(seconds)

@@ -148,7 +148,7 @@ def utf8(text: str, where: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError as error:
-        raise BindError(f"{where} was given text that is no valid Unicode: {error}.") from None
+        raise BindError(f"{where} was given text that is not valid Unicode: {error}.") from None
 
 
 def refuse(value: Any, where: str, wanted: str) -> NoReturn:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .converters import is_type
+from .converters import is_type, shown
 from .errors import BindError, LoadError, describe
 from .values_azure import Build
 
@@ -39,7 +39,7 @@ def check(binding_type: str, storage: str, annotation: Any, where: str) -> None:
     """See that such a client can be made. Raises `LoadError`."""
     converter = _registry().get(binding_type)
     if not isinstance(annotation, type):
-        raise LoadError(f"{where} cannot be {annotation}: a parameter is one client.")
+        raise LoadError(f"{where} cannot be {shown(annotation)}: a parameter is one client.")
     if not (converter and converter.check_input_type_annotation(annotation)):
         raise LoadError(f"{where} cannot be {annotation.__name__}: that is for blobs only.")
     if storage != "azure":

@@ -168,9 +168,7 @@ class Generation:
                 continue
             error = await worker.load(function)
             if error and not self._stopped:
-                self._report(
-                    f"{function.name} no longer loads in a new worker: {error.type}: {error.message}"
-                )
+                self._report(f"{function.name} no longer loads in a new worker: {error}")
             if not worker.alive:
                 return function.name
         return None

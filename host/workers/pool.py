@@ -114,8 +114,8 @@ class Pool:
             if self._stopped:
                 raise WorkerLost("the host is stopping", guilty=False, stopped=True) from None
             error = self._errors.get(name)
-            why = f": {error.type}: {error.message}" if error else "."
-            raise FunchostError(f"No code of the function '{name}' is loaded{why}") from None
+            why = f": {error}" if error else "."
+            raise FunchostError(f"The function '{name}' is not loaded{why}") from None
 
     def _retire_unused(self) -> None:
         used = set(self._serving.values())

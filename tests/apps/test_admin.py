@@ -255,6 +255,19 @@ def test_a_run_needs_a_document(host: Host, body: str) -> None:
     assert "Traceback" not in answer.text
 
 
+def test_a_request_without_any_body_begins_nothing(host: Host) -> None:
+    answer = host.post("/admin/functions/hello")
+    assert (answer.status, "input" in answer.json["error"]) == (400, True)
+
+
+def test_raw_data_may_be_empty_and_who_waits_need_not_send_any(host: Host) -> None:
+    raw = {"Content-Type": "application/octet-stream"}
+    for query, headers in (("?wait", raw), ("?wait", {})):
+        answer = host.request("POST", f"/admin/functions/hello{query}", b"", headers)
+        assert json.loads(answer.json["result"])["body"] == ""
+    assert host.request("POST", "/admin/functions/hello", b"", raw).status == 202
+
+
 def test_the_command_line_runs_functions_of_the_host(host: Host) -> None:
     assert json.loads(host.run("hello", "from the shell")["result"])["body"] == "from the shell"
 

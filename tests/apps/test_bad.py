@@ -52,7 +52,7 @@ def reason(host: Host, name: str) -> str:
         ("load_indent", "line 2: IndentationError"),
         ("load_encoding", "line 2: SyntaxError: (unicode error)"),
         ("load_null", "null bytes"),
-        ("load_missing", "Add the package that brings 'no_such_package' to requirements.txt"),
+        ("load_missing", "Add the package that provides 'no_such_package' to requirements.txt"),
         ("load_missing_own", "The app has no such module"),
         ("load_name", "cannot import name 'nothing_of_this_name' from 'json'"),
         ("load_raises", "ValueError: not like this"),
@@ -77,9 +77,9 @@ def test_code_that_does_not_load_takes_out_its_function_alone(v1: Host, name: st
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("json_broken", "json_broken/function.json:2: A comma"),
+        ("json_broken", "json_broken/function.json:2: Expected a comma"),
         ("json_empty", "The file is empty"),
-        ("json_list", "A list stands where an object should"),
+        ("json_list", "A list is not an object"),
         ("json_none", "There is no trigger"),
         ("json_two", "There are 2 triggers"),
         ("json_script", "'gone.py' does not exist"),
@@ -99,7 +99,7 @@ def test_a_function_json_that_is_wrong_takes_out_its_function_alone(v1: Host, na
         ("import sys\nsys.exit(1)", "calls sys.exit(1) while it is imported"),
         ("import os\nos._exit(3)", "exited with code 3"),
         ("def main(:\n", "function_app.py, line 1: SyntaxError"),
-        ("import no_such_package", "Add the package that brings 'no_such_package' to requirements.txt"),
+        ("import no_such_package", "Add the package that provides 'no_such_package' to requirements.txt"),
         ("class Harsh(BaseException): pass\nraise Harsh('beyond Exception')", "Harsh: beyond Exception"),
         ("def down(): return down()\ndown()", "RecursionError"),
     ],
@@ -143,7 +143,7 @@ def test_a_script_that_does_not_load_leaves_a_host_that_says_why(
         ("wrong", "not a value of type object"),
         ("wrong_set", "not a value of type set"),
         ("wrong_nan", "cannot be written as JSON"),
-        ("surrogate", "no valid Unicode"),
+        ("surrogate", "not valid Unicode"),
     ],
 )
 def test_a_call_that_fails_answers_500_and_logs_its_reason(host: Host, name: str, why: str) -> None:

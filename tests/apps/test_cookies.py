@@ -133,11 +133,11 @@ def test_an_empty_header_sets_no_cookie(host: Host) -> None:
 @pytest.mark.parametrize(
     ("given", "reason"),
     [
-        ("when=1; Expires=Dummy", "The cookie 'when' has an Expires that is no date: 'Dummy'"),
-        ("zero=1; Expires=0", "The cookie 'zero' has an Expires that is no date: '0'"),
-        ("far=1; Expires=9999-12-31T23:59:59-05:00", "The cookie 'far' has an Expires that is no date"),
-        ("age=1; Max-Age=soon", "The cookie 'age' has a Max-Age that is no number of seconds: 'soon'"),
-        ("a=1; Max-Age=inf", "has a Max-Age that is no number of seconds: 'inf'"),
+        ("when=1; Expires=Dummy", "The cookie 'when' has an Expires that is not a date: 'Dummy'"),
+        ("zero=1; Expires=0", "The cookie 'zero' has an Expires that is not a date: '0'"),
+        ("far=1; Expires=9999-12-31T23:59:59-05:00", "The cookie 'far' has an Expires that is not a date"),
+        ("age=1; Max-Age=soon", "The cookie 'age' has a Max-Age that is not a number of seconds: 'soon'"),
+        ("a=1; Max-Age=inf", "has a Max-Age that is not a number of seconds: 'inf'"),
         ("a@b=1", "Illegal key 'a@b'"),
     ],
 )

@@ -103,8 +103,8 @@ def test_a_function_in_error_takes_only_itself_out(host: Host) -> None:
 @pytest.mark.parametrize(
     "told",
     [
-        r"function_app\.py:\d+: 'not a name' is not a function name",
-        r"function_app\.py:\d+ bindings\[0\]\.queueName: .*Not_A_Queue",
+        r"function_app\.py:\d+ not a name: 'not a name' cannot be the name of a function",
+        r"function_app\.py:\d+ misqueued\.msg\.queueName: .*Not_A_Queue",
     ],
 )
 def test_what_is_wrong_is_told_with_file_and_line(host: Host, told: str) -> None:

@@ -130,7 +130,7 @@ def test_statuses_that_have_no_body_are_sent_without(
             assert (answer.status, answer.read(), answer.getheader("Content-Length")) == (status, b"", length)
     finally:
         connection.close()
-    host.wait_for(f"Function 'reply' gave a body with the status {status}, which has none; it was not sent.")
+    host.wait_for(f"A response with the status {status} has no body; the one that the function gave was not sent.")
 
 
 def test_cookies_of_a_response_object(host: Host) -> None:
@@ -151,11 +151,11 @@ def test_cookies_of_a_response_object(host: Host) -> None:
         ("status-1000", "not 1000."),
         ("informational", "not 102."),
         ("split", "must not contain newline"),
-        ("split-name", "impossible name 'X-A: 1\\r\\nX-B'"),
+        ("split-name", "invalid name 'X-A: 1\\r\\nX-B'"),
         ("snowman-header", "The value of the response's header 'X-A' must be printable ASCII"),
         ("klingon", "unknown encoding: klingon"),
         ("unencodable", "'ascii' codec can't encode"),
-        ("surrogate", "no valid Unicode"),
+        ("surrogate", "not valid Unicode"),
         ("dict-of-sets", "set"),
         ("wrong-body", "response is expected to be either of str, bytes, or bytearray, got int"),
         ("unknown", "KeyError: 'unknown'"),

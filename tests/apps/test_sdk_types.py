@@ -83,8 +83,11 @@ def test_a_blob_that_is_not_there_is_the_clients_matter(host: Host) -> None:
             "embedded",
             "a Blob endpoint of Azure, which the embedded store is not. Annotate it as func.InputStream",
         ),
-        ("stream_elsewhere", "leads out of the embedded store. This version supports that only for clients"),
-        ("optional", "stands alone, without Optional, Union or |"),
+        (
+            "stream_elsewhere",
+            "to another storage than the embedded store. This version supports that only for clients",
+        ),
+        ("optional", "cannot be part of Optional, Union or |"),
     ],
 )
 def test_what_cannot_be_is_refused_with_a_way_out(host: Host, function: str, why: str) -> None:

@@ -25,40 +25,40 @@ GOOD = {
     "list_out": "sent",
 }
 
-#: What is said of a function that is refused: what is wrong, and how to mend it.
+#: What is said of a function that is refused: what is wrong, and what to do.
 REFUSED = {
-    "extra_param": "Parameter 'spam' has no binding. Add one with this name",
-    "extra_default": "Parameter 'spam' has no binding. Add one with this name",
+    "extra_param": "Parameter 'spam' has no binding. Add a",
+    "extra_default": "remove the parameter: on Azure every parameter needs a binding, also one with a default value",
     "any_keywords": "Parameter '**spam' cannot be used: arguments are passed by name",
     "positional": "arguments are passed by name, one for each binding. Write out the parameters by name",
     "hidden_parameters": "put @functools.wraps(function) on it",
     "missing_param": "Binding 'msgs' (queue) has no parameter. Add `msgs: func.Out[str]`",
     "missing_request": "Binding 'req' (httpTrigger) has no parameter. Add the parameter 'req'",
-    "misnamed": "Parameter 'request' has no binding (there is 'req')",
+    "misnamed": "Parameter 'request' has no binding; the trigger is called 'req'",
     "context_is_int": "annotate it as func.Context, or not at all",
-    "request_is_response": "Parameter 'req' (httpTrigger) cannot be HttpResponse. It can be func.HttpRequest",
+    "request_is_response": "Parameter 'req' (httpTrigger) cannot be func.HttpResponse. It can be func.HttpRequest",
     "request_is_number": "Parameter 'req' (httpTrigger) cannot be 123",
-    "optional_request": "in Azure a class of azure.functions or of an extension stands alone",
-    "union_request": "in Azure a class of azure.functions or of an extension stands alone",
+    "optional_request": "on Azure a class of azure.functions or of an extension cannot be part of Optional",
+    "union_request": "on Azure a class of azure.functions or of an extension cannot be part of Optional",
     "bare_out": "Parameter 'res': say what it takes, such as func.Out[str]",
     "out_of_int": "Parameter 'res' (http) cannot take int. It takes func.HttpResponse or str",
-    "out_of_request": "Parameter 'res' (http) cannot take HttpRequest",
-    "out_is_text": "stands for a binding of direction out: annotate it as func.Out[str]",
-    "out_on_input": "stands for a binding of direction in: Out is for outputs only",
+    "out_of_request": "Parameter 'res' (http) cannot take func.HttpRequest",
+    "out_is_text": "Parameter 'res' is an output (http): annotate it as func.Out[str]",
+    "out_on_input": "is an input (blob): func.Out is for outputs only",
     "returns_int": "a binding of type http, which cannot take int",
     "returns_bytes": "a binding of type http, which cannot take bytes",
     "returns_none": "a binding of type http, which cannot take None",
-    "returns_optional": "in Azure a class of azure.functions or of an extension stands alone",
+    "returns_optional": "on Azure a class of azure.functions or of an extension cannot be part of Optional",
     "returns_number": "a binding of type http, which cannot take 123",
     "returns_out": "a binding of type http, which cannot take",
     "unresolvable": "name 'Missing' is not defined",
     "queue_of_int": "Parameter 'msgs' (queue) cannot take int. It takes str, bytes, func.QueueMessage",
     "queue_returns_none": "a binding of type queue, which cannot take None",
-    "table_is_stream": "Parameter 'row' (table) cannot be InputStream",
+    "table_is_stream": "Parameter 'row' (table) cannot be func.InputStream",
     "return_is_input": "$return",
-    "queue_is_request": "Parameter 'msg' (queueTrigger) cannot be HttpRequest. It can be func.QueueMessage",
-    "queue_is_list": "Parameter 'msg' (queueTrigger) cannot be List[",
-    "timer_is_message": "Parameter 'timer' (timerTrigger) cannot be QueueMessage. It can be func.TimerRequest",
+    "queue_is_request": "Parameter 'msg' (queueTrigger) cannot be func.HttpRequest. It can be func.QueueMessage",
+    "queue_is_list": "Parameter 'msg' (queueTrigger) cannot be List[func.QueueMessage]",
+    "timer_is_message": "Parameter 'timer' (timerTrigger) cannot be func.QueueMessage. It can be func.TimerRequest",
 }
 WITHOUT_ROUTE = ("queue_is_request", "queue_is_list", "timer_is_message")
 
@@ -111,16 +111,37 @@ def test_plain_types_are_read_from_json(host: Host) -> None:
     [
         ("number", "five", "Parameter 'req' (httpTrigger) must be JSON"),
         ("number", "1.5", "Parameter 'req' (httpTrigger) must be a whole number"),
-        ("plain_dict", "[]", "Parameter 'req' (httpTrigger) must be an object, not an array"),
-        ("dataclass", "{}", "Parameter 'req' (httpTrigger) lacks 'id'"),
     ],
 )
-def test_a_body_that_does_not_fit_fails_the_invocation(
+def test_a_body_that_is_no_number_fails_the_invocation(
     host: Host, function: str, body: str, reason: str
 ) -> None:
     answer = host.post(f"/api/{function}", body)
     assert (answer.status, answer.body) == (500, b"")
     host.wait_for(reason)
+
+
+@pytest.mark.parametrize(
+    ("function", "body", "reason"),
+    [
+        ("plain_dict", "[]", "The body must be an object, not an array."),
+        ("plain_dict", "{", "The body is not JSON: Expecting property name"),
+        ("plain_dict", "", "The body is empty; it must be JSON."),
+        ("optional_dict", "[]", "The body must be an object, not an array."),
+        ("dataclass", "{}", "The body lacks 'id'."),
+        ("dataclass", '{"id": "five"}', "id must be a whole number, not text."),
+    ],
+)
+def test_a_body_that_does_not_fit_is_the_clients_mistake(
+    host: Host, function: str, body: str, reason: str
+) -> None:
+    answer = host.post(f"/api/{function}", body)
+    assert (answer.status, answer.header("Content-Type")) == (400, "text/plain; charset=utf-8")
+    assert answer.text.startswith(reason)
+    host.wait_for(f"RequestError: {reason}")
+    ended = host.run(function, body or " ")
+    assert (ended["status"], ended["error"]["message"]) == ("failed", answer.text)
+    assert ended["http"]["status"] == 400
 
 
 # -- function.json only

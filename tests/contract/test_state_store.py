@@ -53,6 +53,17 @@ async def test_a_value_comes_back_as_json_keeps_it(memory: Memory) -> None:
     assert await memory.state.get("keys", "k") == {"a": [1, "ü", None, True]}
 
 
+async def test_who_watches_a_scope_is_told_of_each_change_in_it(memory: Memory) -> None:
+    told = asyncio.Event()
+    memory.state.watch("keys", told.set)
+    for value in ({"a": 1}, None):
+        await memory.state.put("timers", "k", value)
+        assert not told.is_set()
+        await memory.state.put("keys", "k", value)
+        assert told.is_set()
+        told.clear()
+
+
 async def test_what_was_never_kept_is_none(memory: Memory) -> None:
     assert await memory.state.get("keys", "k") is None
     assert await memory.state.items("keys") == {}

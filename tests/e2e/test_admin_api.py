@@ -112,7 +112,7 @@ def test_a_drain_takes_nothing_more_and_lets_what_runs_finish(tmp_path: Path) ->
             "outstandingInvocations": 1,
             "outstandingRetries": 0,
         }
-        assert states(host) == {"ask": "listening", "work": "not listening"}
+        assert states(host) == {"ask": "listening", "work": "draining"}
         assert request(host, "/api/ask")[0] == 200
         assert "Draining" in request(host, "/")[1]
 
@@ -120,6 +120,7 @@ def test_a_drain_takes_nothing_more_and_lets_what_runs_finish(tmp_path: Path) ->
         app.wait_for_lines(1, "end gated")
         until(lambda: drain_state(host)["state"] == "Completed", DEADLINE)
         assert app.ledger("start") == ["gated"]
+        assert states(host) == {"ask": "listening", "work": "drained"}
         assert call(host, "GET", "host/status")[1]["state"] == "Running"
 
         assert call(host, "POST", "host/resume") == (200, {"State": "Running"})
@@ -162,7 +163,7 @@ def test_code_that_changes_during_a_drain_is_served_but_nothing_listens(tmp_path
         assert call(host, "POST", "host/drain")[0] == 202
         app.add("more", _JOB, queue_trigger("more"))
         until(lambda: "more" in states(host), DEADLINE)
-        assert states(host)["more"] == "not listening"
+        assert states(host)["more"] == "drained"
         assert call(host, "POST", "host/resume")[0] == 200
         assert states(host) == {"ask": "listening", "more": "listening", "work": "listening"}
 
@@ -218,12 +219,15 @@ def test_a_restart_ends_a_drain_also_when_the_settings_are_broken(tmp_path: Path
 
 def test_a_host_goes_offline_and_comes_back_by_the_api(tmp_path: Path) -> None:
     app = made(tmp_path)
+    app.add("off", _JOB, queue_trigger(), disabled=True)
     with served(app, "--no-watch") as host:
         app.send("jobs", "gated")
         app.wait_for_lines(1, "start")
         assert call(host, "PUT", "host/state", '"offline"') == (202, None)
         assert call(host, "PUT", "host/state", '"Offline"') == (200, None)
         assert (tmp_path / "app_offline.htm").exists()
+        offline = dict.fromkeys(("ask", "work"), "offline (app_offline.htm)")
+        assert states(host) == {**offline, "off": "disabled"}
         for path in ("/api/ask", "/", "/api/nothing"):
             status, body = request(host, path)
             assert (status, "This app is offline" in body) == (503, True), path
@@ -265,8 +269,9 @@ def test_a_host_that_finds_the_file_at_its_start_serves_nothing_until_it_is_gone
     app.send("jobs", "a")
     with served(app) as host:
         assert request(host, "/api/ask") == (503, "<p>Not yet</p>")
-        assert states(host) == {"ask": "listening", "work": "not listening"}
+        assert states(host) == dict.fromkeys(("ask", "work"), "offline (app_offline.htm)")
         assert call(host, "PUT", "host/state", '"running"') == (202, None)
+        assert states(host) == dict.fromkeys(("ask", "work"), "listening")
         app.wait_for_lines(1, "end a")
         assert host.stop() == 0
 

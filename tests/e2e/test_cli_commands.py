@@ -8,10 +8,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from e2e.apps import request, until
 from e2e.running import COMMAND, DEADLINE, RunningHost, funchost
 
 pytestmark = pytest.mark.e2e
@@ -227,7 +229,7 @@ def test_run_refuses_a_function_in_error_with_its_reason(tmp_path: Path) -> None
     cron = funchost("run", "cron", "--root", tmp_path)
     assert (typo.returncode, cron.returncode) == (3, 3)
     assert "nonsense_module" in said(typo)
-    assert "'often' is no schedule" in said(cron)
+    assert "'often' is not a schedule" in said(cron)
 
 
 def test_run_needs_the_name_of_a_blob_for_a_blob_function(tmp_path: Path) -> None:
@@ -238,6 +240,61 @@ def test_run_needs_the_name_of_a_blob_for_a_blob_function(tmp_path: Path) -> Non
     for done in (alone, hosted):
         assert done.returncode == 2
         assert "--data container/blob" in said(done)
+
+
+def test_a_blob_function_that_is_run_by_hand_gets_the_blob_as_from_its_trigger(tmp_path: Path) -> None:
+    code = """
+import json
+import azure.functions as func
+
+def main(data: func.InputStream) -> None:
+    told = [data.name, data.length, data.blob_properties["Length"], data.metadata]
+    print("told", json.dumps([*told, data.uri.startswith("file:"), data.read().decode()]))
+"""
+    add(tmp_path, "blobs", code, {"type": "blobTrigger", "name": "data", "path": "inbox/{name}"})
+    file = {"type": "fileTrigger", "name": "data", "path": "drop/*.csv"}
+    add(tmp_path, "files", "def main(data: str) -> str:\n    return data\n", file)
+    (tmp_path / ".funchost/blobs/inbox").mkdir(parents=True)
+    (tmp_path / ".funchost/blobs/inbox/a.txt").write_text("hello")
+
+    told = 'told ["inbox/a.txt", 5, 5, {}, true, "hello"]'
+
+    def runs(log: Callable[[], str]) -> None:
+        there = funchost("run", "blobs", "--data", "inbox/a.txt", "--root", tmp_path)
+        assert there.returncode == 0
+        assert told in said(there) + log()
+        for name, missing in (("blobs", "inbox/nope.txt"), ("blobs", "none/a.txt"), ("files", "drop/a.csv")):
+            done = funchost("run", name, "--data", missing, "--root", tmp_path)
+            assert done.returncode == 5
+            assert f"There is no {name.removesuffix('s')} {missing}" in said(done)
+
+    runs(str)
+    with RunningHost(tmp_path) as host:
+        until(lambda: told in host.log, DEADLINE)  # the trigger itself says the same
+        runs(lambda: host.log)
+        until(lambda: host.log.count(told) == 2, DEADLINE)
+        status, answer = request(host, "/admin/functions/blobs", b'{"input": "inbox/nope.txt"}')
+        assert (status, json.loads(answer)) == (404, {"error": "There is no blob inbox/nope.txt."})
+
+
+def test_run_shows_the_status_of_an_http_function(tmp_path: Path) -> None:
+    code = """
+import azure.functions as func
+
+def main(data: func.HttpRequest) -> func.HttpResponse:
+    status = int(data.get_body())
+    return func.HttpResponse("told", status_code=status, headers={"X-A": "1"})
+"""
+    add(tmp_path, "ask", code, *http("ask"))
+    with RunningHost(tmp_path):
+        bad = funchost("run", "ask", "--data", "400", "--root", tmp_path)
+        good = funchost("run", "ask", "--data", "201", "--root", tmp_path)
+        shown = document("run", "ask", "--data", "400", "--root", tmp_path)
+    assert (bad.returncode, bad.stdout) == (0, b"told\n")
+    assert said(bad).strip() == "HTTP 400"
+    assert "HTTP" not in said(good)
+    assert (shown["http"]["status"], shown["result"]) == (400, "told")
+    assert ["X-A", "1"] in shown["http"]["headers"]
 
 
 def test_run_stops_waiting_after_the_timeout(tmp_path: Path) -> None:
@@ -408,14 +465,16 @@ def test_a_function_has_keys_of_its_own(tmp_path: Path) -> None:
     assert (key["name"], key["value"], made["made"]) == ("partner", made["value"], True)
 
 
-def test_renewing_a_key_beside_a_running_host_says_when_it_counts(tmp_path: Path) -> None:
+def test_a_key_that_is_renewed_beside_a_running_host_counts_there_at_once(tmp_path: Path) -> None:
     add(tmp_path, "hello", NOTHING, *http("hi", "function"))
-    with RunningHost(tmp_path, "--auth"):
-        rotated = funchost("keys", "rotate", "_master", "--root", tmp_path)
-        refused = funchost("run", "hello", "--root", tmp_path)
-    assert "within a minute" in said(rotated)
-    assert refused.returncode == 1
-    assert "try again then" in said(refused)
+    old = {key["name"]: key["value"] for key in document("keys", "list", "--root", tmp_path)}["default"]
+    with RunningHost(tmp_path, "--auth") as host:
+        assert request(host, f"/api/hi?code={old}")[0] != 401
+        rotated = funchost("keys", "rotate", "default", "--root", tmp_path)
+        new = rotated.stdout.decode().strip()
+        until(lambda: request(host, f"/api/hi?code={old}")[0] == 401, 1.0)
+        assert request(host, f"/api/hi?code={new}")[0] != 401
+    assert "at once" in said(rotated)
 
 
 # -- helpers

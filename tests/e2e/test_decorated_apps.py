@@ -30,7 +30,7 @@ def app(tmp_path: Path) -> App:
         (f"{HEAD}second = func.FunctionApp()\n", "function_app.py has 2 function apps: app, second"),
         (f"{HEAD}again = app\n", "function_app.py has 2 function apps: app, again"),
         (f"{HEAD}def (:\n", "function_app.py, line 3: SyntaxError"),
-        (f"{HEAD}import not_installed_anywhere\n", "Add the package that brings 'not_installed_anywhere'"),
+        (f"{HEAD}import not_installed_anywhere\n", "Add the package that provides 'not_installed_anywhere'"),
         (f"{HEAD}import sys\nsys.exit(3)\n", "function_app.py calls sys.exit(3) while it is imported"),
         (f"{HEAD}import os\nos._exit(3)\n", "The worker ended while it imported function_app.py"),
         (f"{HEAD}raise KeyError('x')\n", "function_app.py fails while it is imported: KeyError: 'x'"),

@@ -372,20 +372,34 @@ async def test_a_folder_that_cannot_be_read_is_told_and_the_others_run(
 
 
 async def test_a_run_by_hand_takes_the_blob_s_path(host: _Host) -> None:
-    await host.blobs.put("receipts", "a.json", b"by hand")
     trigger = host.trigger()
-    event = trigger.manual_event(b"receipts/a.json")
-    assert not isinstance(event.body, bytes)
-    for _ in range(2):
-        assert [piece async for piece in event.body] == [b"by hand"]
-    assert event.metadata["name"] == "a"
+    info = await host.blobs.put("receipts", "b.json", b"by hand", metadata={"by": "me"})
+    event = await trigger.manual_event(b" receipts/b.json\n")
+    assert (event.body, event.metadata["name"]) == (b"by hand", "b")
+    assert (event.data["name"], event.data["length"]) == ("receipts/b.json", 7)
+    assert event.data["uri"].endswith("/receipts/b.json")
+    assert event.data["properties"]["ETag"] == info.etag
+    assert event.data["metadata"] == event.metadata["metadata"] == {"by": "me"}
     for wrong in [None, b"", b"receipts", b"receipts/../a"]:
         with pytest.raises(BindingError):
-            trigger.manual_event(wrong)
-    missing = trigger.manual_event(b"receipts/none.json")
-    assert not isinstance(missing.body, bytes)
-    with pytest.raises(NotFound, match=r"receipts/none\.json"):
-        await anext(aiter(missing.body))
+            await trigger.manual_event(wrong)
+    for missing in ["receipts/none.json", "nowhere/a.json"]:
+        with pytest.raises(NotFound, match=f"There is no blob {missing}."):
+            await trigger.manual_event(missing.encode())
+
+
+async def test_a_large_blob_is_streamed_to_a_run_by_hand(host: _Host) -> None:
+    await host.blobs.put("receipts", "a.json", bytes(STREAM_FROM))
+    event = await host.trigger().manual_event(b"receipts/a.json")
+    assert not isinstance(event.body, bytes)
+    for _ in range(2):
+        assert sum([len(piece) async for piece in event.body]) == event.data["length"] == STREAM_FROM
+
+
+async def test_the_folder_of_the_container_is_there_once_it_listens(host: _Host) -> None:
+    await host.start()
+    (host.blobs.folder / "receipts" / "a.json").write_bytes(b"dropped")
+    await host.until(lambda: len(host.runs) == 1)
 
 
 async def test_what_cannot_be_configured_is_told_with_its_key(host: _Host) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import re
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,7 @@ from funchost.bindings.embedded_lease import EmbeddedLeases
 from funchost.bindings.embedded_queue import EmbeddedQueues
 from funchost.bindings.embedded_state import EmbeddedState
 from funchost.bindings.embedded_table import EmbeddedTables
-from funchost.bindings.errors import BindingError, ConfigurationError
+from funchost.bindings.errors import BindingError, ConfigurationError, NotFound
 from funchost.bindings.file_content import STREAM_FROM
 from funchost.bindings.file_tree import version_of
 from funchost.bindings.folder_blobs import FolderBlobs
@@ -562,11 +563,14 @@ async def test_a_run_by_hand_takes_a_path(host: _Host) -> None:
     _drop(host, "import/a.csv", "by hand")
     trigger = host.trigger()
     for text in ["import/a.csv", str(host.root / "import/a.csv")]:
-        event = trigger.manual_event(text.encode())
+        event = await trigger.manual_event(text.encode())
         assert (event.body, event.data["name"], event.metadata["name"]) == (b"by hand", "a.csv", "a")
-    for wrong in [None, b"", b"import/none.csv", b"../secret", b"import/\xff"]:
+    for wrong in [None, b"", b" "]:
         with pytest.raises(BindingError):
-            trigger.manual_event(wrong)
+            await trigger.manual_event(wrong)
+    for missing in ["import/none.csv", "../secret", r"import/\xff"]:
+        with pytest.raises(NotFound, match=re.escape(f"There is no file {missing} below")):
+            await trigger.manual_event(missing.replace(r"\xff", "\udcff").encode(errors="surrogateescape"))
 
 
 async def test_what_cannot_be_configured_is_told_with_its_key(host: _Host) -> None:

@@ -111,6 +111,8 @@ class Site:
             directory=root / name,
             script_file=root / "function_app.py",
             decorated=decorated,
+            file="function_app.py" if decorated else f"{name}/function.json",
+            line=7,
             entry_point="main",
             trigger=Binding(type="httpTrigger", name="req"),
             bindings=bindings,
@@ -397,7 +399,8 @@ async def test_a_response_that_cannot_be_sent_is_told_in_the_log(
     await site.serve("Bad", Recorder(outcome("http", b"", headers=[["X-A", "\u00e9"]])))
     assert (await site.fetch("/api/Bad"))[0] == 500
     (record,) = caplog.records
-    assert "The response of function 'Bad' cannot be sent" in record.getMessage()
+    assert "The response cannot be sent" in record.getMessage()
+    assert record.__dict__["function"] == "F" and record.__dict__["invocation"]
     assert "'X-A'" in record.getMessage()
     assert record.exc_info is None
 
@@ -547,15 +550,13 @@ async def test_a_client_that_waits_to_continue_is_told_so_once_it_may(open_site:
     [
         b"this is no HTTP\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: h\r\nBad Header: x\r\n\r\n",
-        b"GET /" + b"x" * 20000 + b" HTTP/1.1\r\nHost: h\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: h\r\nX: " + b"x" * 40000 + b"\r\n\r\n",
         b"POST /api/F HTTP/1.1\r\nHost: h\r\nContent-Length: -1\r\n\r\n",
         b"POST /api/F HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
         b"POST /api/F HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
     ],
 )
-async def test_a_malformed_request_is_400_without_a_word_in_the_error_log(
+async def test_a_malformed_request_is_400_and_no_error_of_the_host(
     open_site: Open, caplog: pytest.LogCaptureFixture, request_: bytes
 ) -> None:
     site = await open_site()
@@ -564,8 +565,27 @@ async def test_a_malformed_request_is_400_without_a_word_in_the_error_log(
     answer = await site.raw(request_)
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert b"Traceback" not in answer
-    assert not [record for record in caplog.records if record.levelno >= logging.WARNING or record.exc_info]
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR or record.exc_info]
     assert await site.fetch("/api/F") == (200, b"whole 0")
+
+
+@pytest.mark.parametrize(
+    ("head", "status", "reason"),
+    [
+        (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n", 414, "its URL is over 8,190 bytes"),
+        (b"GET / HTTP/1.1\r\nA: " + b"a" * 100_000 + b"\r\n", 431, "one of its headers is over 32,768 bytes"),
+        (b"GET / HTTP/1.1\r\nA\x01B: 1\r\n", 400, "it is not HTTP as it should be"),
+    ],
+)
+async def test_a_request_that_cannot_be_read_is_told_once_a_second(
+    open_site: Open, caplog: pytest.LogCaptureFixture, head: bytes, status: int, reason: str
+) -> None:
+    site = await open_site()
+    for _ in range(3):
+        assert (await site.raw(head + b"Host: h\r\n\r\n")).startswith(b"HTTP/1.1 %d " % status)
+    told = [record.getMessage() for record in caplog.records if reason in record.getMessage()]
+    assert told == [caplog.records[0].getMessage()]
+    assert told[0].startswith(f"A request was refused with {status}: {reason}")
 
 
 async def test_a_body_that_breaks_off_does_not_run_the_function(
@@ -818,7 +838,7 @@ async def test_collisions_and_differences_to_azure_are_problems_with_their_file(
     )
     assert [(p.function, p.file, p.severity) for p in problems] == [
         ("B", "B/function.json", "error"),
-        (None, "C/function.json", "warning"),
+        ("C", "C/function.json", "warning"),
     ]
     assert "taken by 'A'" in problems[0].message
     assert "PUT /api/c is answered by C" in problems[1].message
@@ -827,12 +847,14 @@ async def test_collisions_and_differences_to_azure_are_problems_with_their_file(
 async def test_a_collision_of_decorated_functions_is_a_problem_of_their_script(open_site: Open) -> None:
     site = await open_site()
     triggers = [site.trigger(name, route="x", decorated=True) for name in ("A", "B")]
-    assert [(p.function, p.file) for p in route_problems(triggers)] == [("B", "function_app.py")]
+    assert [(p.file, p.line, p.key) for p in route_problems(triggers)] == [
+        ("function_app.py", 7, "B.req.route")
+    ]
 
 
 async def test_a_run_by_hand_is_a_post_with_the_data_as_its_body(open_site: Open) -> None:
     trigger = (await open_site()).trigger("F")
-    event = trigger.manual_event(b'{"a": 1}')
+    event = await trigger.manual_event(b'{"a": 1}')
     assert (event.kind, event.body, event.data["method"]) == ("http", b'{"a": 1}', "POST")
     assert ["content-type", "application/json"] in event.data["headers"]
-    assert trigger.manual_event(None).body == b""
+    assert (await trigger.manual_event(None)).body == b""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sqlite3
+import time
 from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
@@ -13,7 +14,9 @@ import pytest
 
 from funchost.bindings import presence as presence_module
 from funchost.bindings import store as store_module
+from funchost.bindings.embedded_queue import EmbeddedQueues
 from funchost.bindings.presence import Presence
+from funchost.bindings.queue import OutgoingMessage
 from funchost.bindings.store import Store
 
 #: Seconds that anything may take before a test fails.
@@ -64,6 +67,29 @@ async def test_a_host_leaves_a_store_that_is_locked_and_another_one_clears_up(st
     await other.start()
     assert any("Host host" in message and "has ended" in message for message in told.all)
     await other.stop()
+
+
+@pytest.mark.parametrize(
+    ("count", "told"),
+    [
+        (0, "has ended."),
+        (1, "has ended: 1 message in flight was given back."),
+        (2, "has ended: 2 messages in flight were given back."),
+    ],
+)
+async def test_what_a_dead_host_held_is_counted_and_nothing_is_said_of_none(
+    store: Store, count: int, told: str
+) -> None:
+    await store.write(lambda c: c.execute("INSERT INTO hosts VALUES ('dead', 1, ?)", (time.monotonic(),)))
+    held = EmbeddedQueues(store, "dead")
+    await held.send([OutgoingMessage(queue="jobs", body=b"x") for _ in range(count)])
+    await held.receive("jobs", 10)
+    reports = Reports()
+    host = Presence(store, "host", report=reports)
+    await host.start()
+    await host.stop()
+    (report,) = reports.all
+    assert report == f"Host dead (process 1) {told}"
 
 
 async def test_a_host_whose_store_is_removed_says_so_once(store: Store) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -16,7 +17,12 @@ import psutil
 import pytest
 from workers import PATIENCE, App, output, run, within
 
-from funchost.host.workers.worker_settings import default_python, own_packages
+from funchost.host.workers.worker_settings import (
+    default_python,
+    describe_python,
+    own_packages,
+    passed_over,
+)
 from funchost.triggers.descriptor import Binding
 
 
@@ -59,6 +65,41 @@ def test_without_one_it_is_that_of_the_active_environment(tmp_path: Path, own_py
 def test_without_any_it_is_the_hosts(tmp_path: Path) -> None:
     assert default_python(tmp_path, {"VIRTUAL_ENV": str(tmp_path / "gone")}) == Path(sys.executable)
     assert own_packages(Path(sys.executable)) is None
+
+
+def test_an_environment_whose_interpreter_is_gone_is_told_with_its_path(tmp_path: Path) -> None:
+    python = tmp_path / ".venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.symlink_to(tmp_path / "gone")
+    (problem,) = passed_over(tmp_path, {})
+    assert problem.severity == "warning"
+    assert f"{python} leads to {tmp_path / 'gone'}, which is not there" in problem.message
+    assert str(sys.executable) in problem.message
+    python.unlink()
+    (problem,) = passed_over(tmp_path, {})
+    assert f"There is no {python}" in problem.message
+
+
+def test_no_environment_is_missed_where_there_is_a_better_one_or_none(
+    tmp_path: Path, own_python: Path
+) -> None:
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    assert passed_over(tmp_path, {"VIRTUAL_ENV": str(broken)}) == []
+    assert passed_over(tmp_path / "app", {"VIRTUAL_ENV": str(tmp_path / "gone")}) == []
+    assert len(passed_over(tmp_path / "app", {"VIRTUAL_ENV": str(broken)})) == 1
+
+
+def test_the_interpreter_of_an_app_is_described_where_it_is_not_the_hosts(
+    tmp_path: Path, own_python: Path
+) -> None:
+    version = f"Python {platform.python_version()}"
+    assert describe_python(own_python, tmp_path) == f"{version} from .venv"
+    assert describe_python(own_python, tmp_path / "app") == f"{version} from {tmp_path / '.venv'}"
+    assert describe_python(Path(sys.executable), tmp_path) == ""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/python3").symlink_to(own_python)
+    assert describe_python(tmp_path / "bin/python3", tmp_path) == f"{version} from bin/python3"
 
 
 async def test_the_hosts_azure_functions_stands_in_for_a_missing_one(app: App, own_python: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -13,14 +14,17 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from funchost.bindings.errors import ConfigurationError, NotFound
 from funchost.bindings.queue import PeekedMessage
 from funchost.host.cli.app import next_step
 from funchost.host.cli.main import cli
 from funchost.host.cli.message import message_document, message_text, printable
-from funchost.host.cli.options import App, Content, Duration, Group, Moment, app_options
+from funchost.host.cli.options import App, Content, Duration, Group, Moment, Port, app_options
+from funchost.host.cli.output import Exit, Failure, emit_table, explained
 from funchost.host.cli.queues import age_text, visible_from
 from funchost.host.cli.show import Timer, function_row, timer_text
 from funchost.host.served_function import FunctionStatus
+from funchost.host.workers.call import WorkerStartError
 
 NOW = datetime(2030, 1, 31, 12, 0, tzinfo=UTC)
 
@@ -244,6 +248,77 @@ def test_a_function_is_shown_with_its_url_and_the_first_line_of_its_error() -> N
     )
 
 
+def test_on_the_start_screen_the_reason_stands_above_already() -> None:
+    status = FunctionStatus(name="a", trigger="?", where="", state="in error", errors=("one",))
+    assert function_row(status, "", with_reason=False)[3] == "in error"
+
+
+def test_a_state_that_holds_its_reason_does_not_repeat_it() -> None:
+    status = FunctionStatus(
+        name="a", trigger="queueTrigger", where="", state="failing: no\nluck", errors=("no",)
+    )
+    assert function_row(status, "")[3] == "failing: no luck"
+
+
+class Terminal(io.StringIO):
+    """A terminal of a width that the environment names."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_reason_stays_in_one_line_of_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", terminal := Terminal())
+    monkeypatch.setenv("COLUMNS", "40")
+    emit_table(("A", "B"), [("name", "in error: " + "because " * 20)], one_line=True)
+    _, row = terminal.getvalue().splitlines()
+    assert row.startswith("name  in error: because")
+    assert row.endswith("…")
+    assert len(row) <= 40
+
+
+def test_where_a_terminal_has_no_room_at_all_a_reason_is_folded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", terminal := Terminal())
+    monkeypatch.setenv("COLUMNS", "24")
+    emit_table(("A", "B"), [("name of a function", "in error")], one_line=True)
+    assert {"in", "error"} <= set(terminal.getvalue().split())
+    assert "…" not in terminal.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (Failure("no", Exit.IN_USE), 4),
+        (WorkerStartError("no"), 3),
+        (ConfigurationError("no"), 3),
+        (NotFound("no"), 5),
+        (TimeoutError("no"), 6),
+        (PermissionError(13, "denied", "a file"), 1),
+    ],
+)
+def test_each_error_has_its_exit_code(error: Exception, code: int) -> None:
+    text, given = explained(error)
+    assert given == code
+    assert text == ("a file: denied." if isinstance(error, PermissionError) else "no")
+
+
+@pytest.mark.parametrize("text", ["0", "7071", "65535"])
+def test_a_port_is_a_number(text: str) -> None:
+    assert convert(Port(), text) == int(text)
+
+
+@pytest.mark.parametrize("text", ["abc", "", "65536", "-1", "1.5", "٣"])
+def test_what_is_no_port_is_a_usage_error(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="a port is a whole number"):
+        convert(Port(), text)
+
+
+def test_a_timer_that_is_not_remembered_says_why() -> None:
+    timer = Timer("t", "* * * * * *", UTC, False, None, None, False, [], "not remembered: too often")
+    assert "last run  not remembered: too often" in timer_text(timer)
+    assert "none remembered" not in timer_text(timer)
+
+
 def test_a_timer_shows_its_runs_in_its_zone_and_in_utc() -> None:
     moment = datetime(2030, 1, 31, 9, 0, tzinfo=ZoneInfo("Asia/Tokyo"))
     timer = Timer("t", "0 0 9 * * *", ZoneInfo("Asia/Tokyo"), False, None, moment, True, [moment])
@@ -272,3 +347,9 @@ def test_a_timer_in_utc_shows_each_run_once() -> None:
 )
 def test_a_new_function_comes_with_what_makes_it_run(kind: str, step: str) -> None:
     assert step in next_step("fresh", kind)
+    assert next_step("fresh", kind).startswith("funchost ")
+
+
+def test_where_a_host_runs_a_new_function_is_called_there() -> None:
+    assert next_step("fresh", "http", "http://localhost:7072") == "curl http://localhost:7072/api/fresh"
+    assert next_step("fresh", "queue", "http://localhost:7072") == "funchost queues send fresh-items hello"

@@ -13,6 +13,7 @@ from funchost.host.app.discovery import Discovery, Finder
 from funchost.host.app.function_json import fields_of, is_function_name
 from funchost.host.app.function_models import NOT_SERVED, TRIGGER_FIELDS, FunctionJson
 from funchost.host.config.settings import Settings
+from funchost.host.workers.call import Indexed
 from funchost.triggers.descriptor import (
     Policy,
     QueuePolicy,
@@ -163,10 +164,14 @@ def test_json_of_another_shape_is_told(tmp_path: Path, make_function: MakeFuncti
         ([MANUAL, {**QUEUE, "name": "y"}], "bindings[1].type", "2 triggers"),
         ([MANUAL, {"type": "http", "name": "X", "direction": "out"}], "bindings[1].name", "Two bindings"),
         ([{"type": "manualTrigger"}], "bindings[0].name", "missing"),
-        ([{"type": "manualTrigger", "name": "a-b"}], "bindings[0].name", "not a binding name"),
-        ([{"type": "manualTrigger", "name": "a__b"}], "bindings[0].name", "not a binding name"),
-        ([{"type": "manualTrigger", "name": "1a"}], "bindings[0].name", "not a binding name"),
-        ([{"type": "manualTrigger", "name": "a" * 129}], "bindings[0].name", "not a binding name"),
+        ([{"type": "manualTrigger", "name": "a-b"}], "bindings[0].name", "cannot be the name of a binding"),
+        ([{"type": "manualTrigger", "name": "a__b"}], "bindings[0].name", "cannot be the name of a binding"),
+        ([{"type": "manualTrigger", "name": "1a"}], "bindings[0].name", "cannot be the name of a binding"),
+        (
+            [{"type": "manualTrigger", "name": "a" * 129}],
+            "bindings[0].name",
+            "cannot be the name of a binding",
+        ),
         ([{"type": "manualTrigger", "name": "$return"}], "bindings[0].name", "always an output"),
         ([{"type": "manualTrigger", "name": "x", "direction": "up"}], "bindings[0].direction", "not one of"),
         (
@@ -174,7 +179,7 @@ def test_json_of_another_shape_is_told(tmp_path: Path, make_function: MakeFuncti
             "bindings[0].direction",
             "not a direction",
         ),
-        ([MANUAL, {"type": "http", "name": "r"}], "bindings[1].direction", "an absent direction means"),
+        ([MANUAL, {"type": "http", "name": "r"}], "bindings[1].direction", "the default"),
         ([MANUAL, {"type": "queue", "name": "r", "direction": "out"}], "bindings[1].queueName", "missing"),
         ([{**QUEUE, "queueName": "a_b"}], "bindings[0].queueName", "not a queue name"),
         ([{**QUEUE, "queueName": "{id}"}], "bindings[0].queueName", "cannot depend on an event"),
@@ -188,20 +193,24 @@ def test_json_of_another_shape_is_told(tmp_path: Path, make_function: MakeFuncti
             "bindings[0].scanInterval",
             "0.1",
         ),
-        ([{"type": "fileTrigger", "name": "x", "path": "in/"}], "bindings[0].path", "names no file"),
+        ([{"type": "fileTrigger", "name": "x", "path": "in/"}], "bindings[0].path", "does not name a file"),
         (
             [{"type": "fileTrigger", "name": "x", "path": "a", "changeTypes": ["Created", "craeted"]}],
             "bindings[0].changeTypes[1]",
             "not one of",
         ),
         ([MANUAL, {"type": "blob", "name": "b", "path": "cont"}], "bindings[1].path", "not a blob path"),
-        ([MANUAL, {"type": "blob", "name": "b", "path": "cont/{a"}], "bindings[1].path", "alone"),
+        ([MANUAL, {"type": "blob", "name": "b", "path": "cont/{a"}], "bindings[1].path", "single"),
         (
             [MANUAL, {"type": "blob", "name": "b", "path": "CO/{a}"}],
             "bindings[1].path",
             "not a container name",
         ),
-        ([MANUAL, {"type": "blob", "name": "b", "path": "cont/../{a}"}], "bindings[1].path", "leaves"),
+        (
+            [MANUAL, {"type": "blob", "name": "b", "path": "cont/../{a}"}],
+            "bindings[1].path",
+            "leads out of its container",
+        ),
         ([MANUAL, {"type": "blob", "name": "b", "path": "https://a/b/{c}"}], "bindings[1].path", "address"),
         (
             [
@@ -215,7 +224,7 @@ def test_json_of_another_shape_is_told(tmp_path: Path, make_function: MakeFuncti
                 },
             ],
             "bindings[1].visibilityDelay",
-            "no -1",
+            "-1 cannot be used here",
         ),
         (
             [
@@ -459,7 +468,7 @@ def test_a_bad_folder_name_is_told(tmp_path: Path, make_function: MakeFunction) 
     make_function("1st", MANUAL)
     found = find(tmp_path)
     assert found.functions == ()
-    assert "not a function name" in found.problems[0].message
+    assert "cannot be the name of a function" in found.problems[0].message
 
 
 def test_of_two_functions_with_one_name_the_one_in_the_root_runs(
@@ -632,10 +641,10 @@ def test_blob_and_file_functions_follow_the_blobs_of_host_json(
         ({}, {"retry": {"maxRetryCount": 1}}, "bindings[0].retry.minimumInterval", "needs"),
         ({"retry": {"strategy": "fixed", "maxRetryCount": 1}}, {}, "retry.strategy", "not one of"),
         ({"retry": 3}, {}, "retry", "an object"),
-        ({"singleton": {"scope": "{a"}}, {}, "singleton.scope", "alone"),
+        ({"singleton": {"scope": "{a"}}, {}, "singleton.scope", "single"),
         ({"singleton": {"scope": "{a}", "mode": "listener"}}, {}, "singleton.scope", "cannot depend"),
         ({"singleton": "yes"}, {}, "singleton", "true or false or an object"),
-        ({"timeout": 30}, {}, "timeout", "duration as text"),
+        ({"timeout": 30}, {}, "timeout", "duration in quotes"),
         ({"timeout": "00:00:00"}, {}, "timeout", "out of range"),
         ({"concurrency": 0}, {}, "concurrency", "out of range"),
         ({"poisonQueueName": "_"}, {}, "poisonQueueName", "not a queue name"),
@@ -755,3 +764,54 @@ def test_directions_that_python_does_not_have_are_left_to_the_worker(
     make_function("read", MANUAL, binding)
     [function] = find(tmp_path).functions
     assert function.bindings[0].direction == binding["direction"]
+
+
+def indexed(root: Path, file: Path, line: int = 7, **fields: Any) -> Discovery:
+    """An app in the v2 model with one function, `tick`, whose code is in that file."""
+    (root / "function_app.py").touch()
+    loaded = Settings.load(root, {})
+    finder = Finder(root=root, settings=loaded.app, host_json=loaded.host_json)
+    timer = {"type": "timerTrigger", "name": "t", "direction": "in", "schedule": "0 0 * * * *", **fields}
+    return finder.indexed(
+        finder.find(), [Indexed("tick", str(root), str(file), line, "tick", {"bindings": [timer]})]
+    )
+
+
+@pytest.mark.parametrize(
+    ("file", "place"),
+    [
+        ("function_app.py", ("function_app.py", 7)),
+        ("parts/more.py", ("parts/more.py", 7)),
+        ("../durable/decorators.py", ("function_app.py", None)),
+        (".venv/lib/site-packages/durable/decorators.py", ("function_app.py", None)),
+    ],
+)
+def test_problems_of_a_decorated_function_are_placed_where_its_author_wrote_it(
+    tmp_path: Path, file: str, place: tuple[str, int | None]
+) -> None:
+    path = (tmp_path / file).resolve()
+    (problem,) = indexed(tmp_path, path, timeout="soon").problems
+    assert (problem.file, problem.line, problem.key) == (*place, "tick.t.timeout")
+
+    (function,) = indexed(tmp_path, path).functions
+    refused = function.problem("schedule", "No.")
+    assert (refused.file, refused.line, refused.key) == (*place, "tick.t.schedule")
+    assert function.problem(None, "No.").key == "tick"
+
+
+def test_a_decorated_function_that_only_moved_is_the_same(tmp_path: Path) -> None:
+    script = tmp_path / "function_app.py"
+    (before,), (after,) = (indexed(tmp_path, script, line).functions for line in (7, 9))
+
+    assert (before.line, after.line) == (7, 9)
+    assert before == after and before.fingerprint == after.fingerprint
+
+
+def test_a_refused_trigger_of_a_folder_is_placed_in_its_function_json(
+    tmp_path: Path, make_function: MakeFunction
+) -> None:
+    make_function("a", MANUAL)
+    (function,) = find(tmp_path).functions
+    refused = function.problem("y", "No.")
+
+    assert (refused.file, refused.line, refused.key) == ("a/function.json", 3, "bindings.x.y")

@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 from fakes import ManualClock, make_function, memory_resources
 
-from funchost.bindings.errors import StoreError
+from funchost.bindings.errors import BindingError, StoreError
 from funchost.bindings.memory_blobs import MemoryBlobs
 from funchost.bindings.memory_queues import MemoryQueues
 from funchost.host.execution.attempts import MOST_DEATHS
@@ -239,10 +239,43 @@ async def _pieces() -> AsyncIterator[bytes]:
 
 
 async def test_a_stream_is_handed_on_as_one(bench: Bench) -> None:
-    stream = _pieces()
-    await bench.run(result(), event=TriggerEvent(kind="http", body=stream, repeatable=False))
-    assert bench.pool.calls[0].stream is stream
-    assert bench.pool.calls[0].header["stream"] is True
+    await bench.run(result(), event=TriggerEvent(kind="http", body=_pieces(), repeatable=False))
+    (call,) = bench.pool.calls
+    assert call.stream is not None
+    assert [piece async for piece in call.stream] == [piece async for piece in _pieces()]
+    assert call.header["stream"] is True
+
+
+@pytest.mark.parametrize(
+    ("told", "known"),
+    [
+        (ErrorInfo("funchost_worker.streams.StreamBroken", "gone"), ErrorInfo("BindingError", "It changed.")),
+        (RAISED, RAISED),
+    ],
+)
+async def test_a_stream_that_breaks_off_gives_the_reason_to_the_run(
+    bench: Bench, told: ErrorInfo, known: ErrorInfo
+) -> None:
+    async def breaking() -> AsyncIterator[bytes]:
+        yield b"a"
+        raise BindingError("It changed.")
+
+    event = TriggerEvent(kind="file", body=breaking())
+    run = asyncio.create_task(bench.run(event=event))
+    await settle_down()
+    (stream,) = [call.stream for call in bench.pool.calls]
+    assert stream is not None
+    with pytest.raises(BindingError):
+        [piece async for piece in stream]
+    bench.pool.waiting[0].set_result(result(told))
+    assert (await run).error == known
+
+
+async def test_a_request_that_does_not_fit_is_not_tried_again(bench: Bench) -> None:
+    error = ErrorInfo("RequestError", "id: Field required")
+    outcome = await bench.run(result(error), result(), retry=for_ever(3))
+    assert (outcome.status, outcome.error, outcome.attempts) == (Status.FAILED, error, 1)
+    assert bench.observer.steps == ["started", "ended failed"]
 
 
 async def test_a_stream_that_is_spent_is_not_tried_again_and_the_error_is_the_functions(bench: Bench) -> None:

@@ -65,7 +65,7 @@ class Bench:
         self.arrange()
 
     def arrange(self) -> None:
-        self.functions.arrange(self.found, [], {}, still_served=lambda name: True)
+        self.functions.arrange(self.found, [], {}, triggers={}, still_served=lambda name: True)
 
     @property
     def states(self) -> dict[str, list[str]]:

@@ -18,7 +18,7 @@ def page(*functions: FunctionStatus, **more: Any) -> str:
     options = {"root": Path("/home/ada/orders"), "keys": False, "problems": [], "draining": False, **more}
     host = SimpleNamespace(
         configuration=SimpleNamespace(root=options["root"], asks_for_keys=options["keys"]),
-        availability=SimpleNamespace(draining=options["draining"]),
+        availability=SimpleNamespace(draining=options["draining"], explained=lambda one: one),
         functions=SimpleNamespace(status=lambda: list(functions), get=lambda name: None),
         problems=options["problems"],
         state="Running",

@@ -128,7 +128,7 @@ def test_a_file_with_everything_in_it_brings_no_complaint(tmp_path: Path) -> Non
         ('"extensions": {"queues": 5}', "extensions.queues", "an object"),
         ('"functionTimeout": "00:00:00"', "functionTimeout", "out of range"),
         ('"functionTimeout": "soon"', "functionTimeout", "hh:mm:ss"),
-        ('"functionTimeout": 30', "functionTimeout", "a duration as text"),
+        ('"functionTimeout": 30', "functionTimeout", "a duration in quotes"),
         ('"singleton": {"lockPeriod": "00:02:00"}', "singleton.lockPeriod", "out of range"),
         (
             '"extensions": {"queues": {"maxPollingInterval": 99}}',

@@ -190,7 +190,7 @@ def test_a_response_object_that_makes_no_sense_is_refused(members: dict[str, Any
 
 
 def test_a_result_that_is_no_json_or_of_an_unknown_kind_is_refused() -> None:
-    with pytest.raises(ResponseError, match="no JSON"):
+    with pytest.raises(ResponseError, match="not JSON"):
         render(outcome("json", b'{"a'))
     with pytest.raises(ResponseError, match="unknown kind"):
         render(outcome("picture"))

@@ -48,11 +48,11 @@ def test_a_key_that_stands_twice_is_noted_and_the_last_counts() -> None:
     [
         ("", 1, 1, "The file is empty"),
         ('{"a": 1', 1, 8, "ends too early"),
-        ('{"a" 1}', 1, 6, 'A colon should follow the key "a"'),
-        ('{"a": 1\n "b": 2}', 2, 2, 'A comma or a closing } should follow the value of "a"'),
-        ("[1 2]", 1, 4, "A comma or a closing ] should follow a list item"),
-        ("{'a': 1}", 1, 2, "A key in double quotes"),
-        ("{\"a\": 'b'}", 1, 7, "not in single ones"),
+        ('{"a" 1}', 1, 6, 'Expected a colon after the key "a"'),
+        ('{"a": 1\n "b": 2}', 2, 2, 'Expected a comma or a closing } after the value of "a"'),
+        ("[1 2]", 1, 4, "Expected a comma or a closing ] after a list item"),
+        ("{'a': 1}", 1, 2, "Expected a key in double quotes"),
+        ("{\"a\": 'b'}", 1, 7, "not single ones"),
         ('{"a": "b\n"}', 1, 7, "no closing double quote"),
         ('{"a": "b\\q"}', 1, 7, "backslash"),
         ('{"a": yes}', 1, 7, "not 'yes'"),
@@ -61,7 +61,7 @@ def test_a_key_that_stands_twice_is_noted_and_the_last_counts() -> None:
         ('{"a": 1} x', 1, 10, "after the end"),
         ("/* a", 1, 1, "closing */"),
         ("[" * 5000, 1, 102, "nested more than"),
-        ("9" * 5000, 1, 1, "A value should stand here"),
+        ("9" * 5000, 1, 1, "Expected a value"),
     ],
 )
 def test_a_syntax_error_is_told_in_a_sentence_with_its_place(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ import pytest
 from funchost.bindings.errors import NotFound
 from funchost.bindings.state import Sighting
 from funchost.host.admin.key_api import KeyApi
-from funchost.host.keys import REFRESH, SCOPE, Keys
+from funchost.host.keys import SCOPE, Keys
 
 
 class MemoryState:
@@ -23,6 +22,9 @@ class MemoryState:
         self.values: dict[str, dict[str, Any]] = {}
         self.reads = 0
         self.broken = False
+        #: Set when what was read may arrive; None: at once.
+        self.slow: asyncio.Event | None = None
+        self.watchers: list[Callable[[], None]] = []
 
     async def get(self, scope: str, key: str) -> Any:
         return self.values.get(scope, {}).get(key)
@@ -33,12 +35,20 @@ class MemoryState:
             kept.pop(key, None)
         else:
             kept[key] = value
+        for callback in self.watchers:
+            callback()
+
+    def watch(self, scope: str, callback: Callable[[], None]) -> None:
+        self.watchers.append(callback)
 
     async def items(self, scope: str) -> Mapping[str, Any]:
         self.reads += 1
         if self.broken:
             raise OSError("the disk is gone")
-        return dict(self.values.get(scope, {}))
+        found = dict(self.values.get(scope, {}))
+        if self.slow:
+            await self.slow.wait()
+        return found
 
     async def seen(self, scope: str) -> dict[str, str]:
         return {}
@@ -47,30 +57,15 @@ class MemoryState:
         return 0
 
 
-class ManualClock:
-    def __init__(self) -> None:
-        self.seconds = 1000.0
-
-    def now(self) -> datetime:
-        return datetime.fromtimestamp(self.seconds, UTC)
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-
 @pytest.fixture
 def state() -> MemoryState:
     return MemoryState()
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-async def keys(state: MemoryState, clock: ManualClock) -> Keys:
-    keys = Keys(state, clock)
+async def keys(state: MemoryState) -> Keys:
+    keys = Keys(state)
+    keys.follow()
     await keys.load()
     return keys
 
@@ -160,53 +155,66 @@ async def test_a_functions_default_key_is_made_when_it_is_asked_for(keys: Keys) 
     assert keys.authorize(key.value, "function", "Orders")
 
 
-async def test_a_key_made_elsewhere_counts_after_a_refresh_that_comes_once_a_minute(
-    keys: Keys, state: MemoryState, clock: ManualClock
-) -> None:
-    other = Keys(state)
-    await other.load()
-    await other.set("new", "n")
-    before = state.reads
-    assert not keys.authorize("n", "function", "F")
+async def test_a_key_made_elsewhere_counts_at_once(keys: Keys, state: MemoryState) -> None:
+    await Keys(state).set("new", "n")
     await refreshed()
-    assert state.reads == before
-
-    clock.seconds += REFRESH
-    assert not keys.authorize("n", "function", "F")
-    assert not keys.authorize("n", "function", "F")
-    await refreshed()
-    assert state.reads == before + 1
     assert keys.authorize("n", "function", "F")
 
 
-async def test_a_key_withdrawn_elsewhere_stops_counting_within_a_minute(
-    keys: Keys, state: MemoryState, clock: ManualClock
+async def test_a_key_rotated_or_withdrawn_elsewhere_stops_counting_at_once(
+    keys: Keys, state: MemoryState
 ) -> None:
+    other = Keys(state)
     await keys.set("old", "o")
-    del state.values[SCOPE]["host/old"]
-    clock.seconds += REFRESH
-    assert keys.authorize("o", "function", "F")
+    await other.load()
+    await other.set("old", "new")
     await refreshed()
     assert not keys.authorize("o", "function", "F")
+    assert keys.authorize("new", "function", "F")
+    await other.delete("old")
+    await refreshed()
+    assert not keys.authorize("new", "function", "F")
+
+
+async def test_what_is_read_while_a_key_changes_here_does_not_bring_it_back(
+    keys: Keys, state: MemoryState
+) -> None:
+    await keys.set("k", "v")
+    await refreshed()
+    state.slow = asyncio.Event()
+    await Keys(state).set("other", "o")
+    await refreshed()  # it has begun to read, and the key was still there
+    await keys.delete("k")
+    state.slow.set()
+    await refreshed()
+    assert keys.get("host", "k") is None
+    assert keys.get("host", "other") is not None
+
+
+async def test_keys_that_nobody_changed_are_not_read_again(keys: Keys, state: MemoryState) -> None:
+    before = state.reads
+    keys.authorize("x", "function", "F")
+    await refreshed()
+    assert state.reads == before
 
 
 async def test_keys_stay_valid_while_the_store_cannot_be_read(
-    keys: Keys, state: MemoryState, clock: ManualClock, caplog: pytest.LogCaptureFixture
+    keys: Keys, state: MemoryState, caplog: pytest.LogCaptureFixture
 ) -> None:
     await keys.set("k", "v")
+    await refreshed()
     state.broken = True
-    clock.seconds += REFRESH
-    keys.authorize("v", "function", "F")
-    await refreshed()
-    assert keys.authorize("v", "function", "F")
-    assert "the disk is gone" in caplog.text
+    await Keys(state).set("k", "w")
+    for _ in range(3):
+        await refreshed()
+        assert keys.authorize("v", "function", "F")
+    assert caplog.text.count("the disk is gone") == 1
 
-    state.broken = False
-    clock.seconds += REFRESH
-    before = state.reads
-    keys.authorize("v", "function", "F")
     await refreshed()
-    assert state.reads == before + 1
+    state.broken = False
+    assert keys.authorize("v", "function", "F")
+    await refreshed()
+    assert not keys.authorize("v", "function", "F")
 
 
 async def test_the_api_lists_a_collection(keys: Keys) -> None:

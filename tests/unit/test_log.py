@@ -98,7 +98,10 @@ def test_a_terminal_that_is_gone_stops_nothing() -> None:
     log.close()
 
 
-def test_lines_that_come_faster_than_they_are_taken_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("form", ["plain", "json"])
+def test_lines_that_come_faster_than_they_are_taken_are_counted(
+    monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
     monkeypatch.setattr(log_module, "_MOST_WAITING", 10 * len("12:00:00.000 line 0\n"))
     writing, go_on = threading.Event(), threading.Event()
 
@@ -109,7 +112,7 @@ def test_lines_that_come_faster_than_they_are_taken_are_counted(monkeypatch: pyt
             return super().write(text)
 
     stream = Slow()
-    log = Log(stream, "plain")
+    log = Log(stream, form)
     log.say("info", "first")
     assert writing.wait(5)
     for number in range(50):
@@ -117,8 +120,12 @@ def test_lines_that_come_faster_than_they_are_taken_are_counted(monkeypatch: pyt
     go_on.set()
     log.close()
     text = stream.getvalue()
-    assert "line 0\n" in text and "line 49\n" not in text
-    assert re.search(r"\((39|40) lines were dropped", text)
+    assert "line 0" in text and "line 49" not in text
+    assert re.search(r"\d+ lines were dropped", text)
+    if form == "json":
+        assert [json.loads(line)["level"] for line in text.splitlines()][-1] == "warning"
+    else:
+        assert re.search(r"\((39|40) lines", text)
 
 
 def test_a_line_that_nothing_waits_before_is_written_however_long_it_is(
@@ -139,6 +146,16 @@ def test_what_the_hosts_modules_log_comes_out_too(number: int, level: str) -> No
     log.close()
     line = json.loads(stream.getvalue())
     assert (line["level"], line["message"], line["logger"]) == (level, "3 queued", "funchost.triggers")
+
+
+def test_what_they_log_of_a_run_has_its_function_and_invocation() -> None:
+    stream = io.StringIO()
+    log = Log(stream, "plain", clock=ManualClock())
+    about = {"function": "Work", "invocation": "0123456789ab"}
+    LogHandler(log).emit(logging.makeLogRecord({"name": "x", "levelno": 40, "msg": "no", **about}))
+    log.close()
+
+    assert stream.getvalue().endswith(" [Work 01234567] ERROR no\n")
 
 
 def test_what_is_said_while_it_is_held_is_written_once_released() -> None:

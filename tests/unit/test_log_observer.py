@@ -106,6 +106,13 @@ def test_a_failure_is_shown_without_details_too(status: Status) -> None:
     assert lines[-1].endswith("ValueError: no")
 
 
+def test_what_a_client_did_wrong_is_a_warning() -> None:
+    error = ErrorInfo("RequestError", "id: Field required")
+    lines = said(lambda observer: observer.ended(outcome(Status.FAILED, error)), "info")
+    assert lines[0] == f"WARNING Executed 'Functions.Work' (Failed, Id={ID}, Duration=1234ms)"
+    assert [line.strip() for line in lines[1:]] == ["RequestError: id: Field required"]
+
+
 def test_an_interruption_is_a_warning() -> None:
     lines = said(lambda observer: observer.ended(outcome(Status.INTERRUPTED)), "info")
     assert lines == ["WARNING Interrupted 'Functions.Work': the host is stopping"]

@@ -141,15 +141,15 @@ def test_not_binds_tighter_than_and_and_that_tighter_than_or(text: str, result: 
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("", "a property or a value should stand at character 1 (its end)"),
-        ("Name eq", "a property or a value should stand at character 8 (its end)"),
+        ("", "expected a property or a value at character 1 (its end)"),
+        ("Name eq", "expected a property or a value at character 8 (its end)"),
         ("Name eq 'Ada", "something that no filter holds at character 8 ( 'Ada)"),
         ("Name == 'Ada'", "no filter holds at character 5"),
-        ("Name EQ 'Ada'", "'and' or 'or' should stand at character 6 (EQ 'Ada')"),
-        ("Name eq 'Ada' Age eq 1", "'and' or 'or' should stand at character 15"),
+        ("Name EQ 'Ada'", "expected 'and' or 'or' at character 6 (EQ 'Ada')"),
+        ("Name eq 'Ada' Age eq 1", "expected 'and' or 'or' at character 15"),
         ("eq eq 5", "a property or a value"),
         ("Name eq null", "a property or a value"),
-        ("(Name eq 'Ada'", "')' should stand at character 15 (its end)"),
+        ("(Name eq 'Ada'", "expected ')' at character 15 (its end)"),
         ("Name eq 'Ada')", "'and' or 'or'"),
         ("()", "a property or a value"),
         ("Age gt 5x", "no filter holds"),
@@ -174,7 +174,7 @@ def test_what_is_no_filter_is_told_with_its_place(text: str, sentence: str) -> N
 def test_nesting_has_an_end() -> None:
     assert wants("(" * (MAX_DEPTH - 1) + "true" + ")" * (MAX_DEPTH - 1))
     for deep in ("(" * 100_000 + "true", "not " * 100_000 + "true"):
-        with pytest.raises(FilterError, match="inside each other"):
+        with pytest.raises(FilterError, match="are nested"):
             parse_filter(deep)
 
 

@@ -554,9 +554,9 @@ async def test_a_body_that_is_no_text_has_no_text_for_expressions() -> None:
 
 
 async def test_a_run_by_hand_looks_like_a_first_delivery() -> None:
-    event = _trigger(scope="{customerId}").manual_event(b'{"customerId": "c7"}')
+    event = await _trigger(scope="{customerId}").manual_event(b'{"customerId": "c7"}')
     assert (event.kind, event.metadata["dequeueCount"], event.metadata["customerId"]) == ("queue", 1, "c7")
-    assert _trigger().manual_event(None).body == b""
+    assert (await _trigger().manual_event(None)).body == b""
 
 
 async def test_a_listener_singleton_is_behind_a_lease() -> None:

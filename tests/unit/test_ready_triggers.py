@@ -36,8 +36,8 @@ async def test_nothing_is_listened_for(trigger: Trigger) -> None:
 
 
 @pytest.mark.parametrize("name", ["Warmup", "warmup", "WARMUP"])
-def test_a_warm_up_brings_no_data(name: str) -> None:
-    event = warmup(name).manual_event(b"whatever")
+async def test_a_warm_up_brings_no_data(name: str) -> None:
+    event = await warmup(name).manual_event(b"whatever")
 
     assert (event.kind, event.body) == ("warmup", b"")
 
@@ -52,8 +52,8 @@ def test_the_warm_up_is_a_type_of_its_own() -> None:
     assert TRIGGER_TYPES["warmupTrigger"] is WarmupTriggerFields
 
 
-def test_a_type_that_is_not_served_gets_the_data_as_it_is() -> None:
-    event = unserved().manual_event(b"an event")
+async def test_a_type_that_is_not_served_gets_the_data_as_it_is() -> None:
+    event = await unserved().manual_event(b"an event")
 
     assert (event.kind, event.body) == ("manual", b"an event")
     assert unserved().describe() == "funchost run events"

@@ -80,7 +80,7 @@ def test_an_unknown_type_that_is_near_to_none_names_all(installed: list[EntryPoi
 
 @pytest.mark.parametrize(
     ("value", "reason"),
-    [("nowhere:Thing", "cannot be imported"), ("other_package:NoTrigger", "no subclass of Trigger")],
+    [("nowhere:Thing", "cannot be imported"), ("other_package:NoTrigger", "not a subclass of Trigger")],
 )
 def test_a_package_that_brings_nothing_usable_is_named(
     installed: list[EntryPoint], value: str, reason: str
@@ -109,6 +109,6 @@ async def test_a_manual_trigger_runs_by_hand_only() -> None:
     assert listener.state == "ready"
     await listener.stop()
     assert trigger.describe() == "funchost run Work"
-    event = trigger.manual_event(b"data")
+    event = await trigger.manual_event(b"data")
     assert (event.kind, event.body) == ("manual", b"data")
-    assert trigger.manual_event(None).body == b""
+    assert (await trigger.manual_event(None)).body == b""

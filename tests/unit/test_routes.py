@@ -107,13 +107,13 @@ def test_a_constraint_filters(constraint: str, good: list[str], bad: list[str]) 
 @pytest.mark.parametrize(
     ("template", "says"),
     [
-        ("orders/{id", "brace without its partner"),
-        ("orders/id}", "brace without its partner"),
+        ("orders/{id", "unmatched brace"),
+        ("orders/id}", "unmatched brace"),
         ("a//b", "empty segment"),
         ("{a}{b}", "between two parameters"),
-        ("{*rest}/a", "must stand last"),
+        ("{*rest}/a", "must come last"),
         ("{a}/{A}", "two parameters called 'a'"),
-        ("{a:number}", "'number' is no route constraint"),
+        ("{a:number}", "'number' is not a route constraint"),
         ("{a:int(3)}", "takes no arguments"),
         ("{a:min}", "needs its numbers"),
         ("{a:min(x)}", "takes whole numbers"),

@@ -25,7 +25,13 @@ def test_init_makes_the_files_of_an_app(tmp_path: Path) -> None:
 
     names = [".funcignore", ".gitignore", "host.json", "local.settings.json", "requirements.txt"]
     assert sorted(path.name for path in made) == names
-    assert json.loads((tmp_path / "new/app/host.json").read_text()) == {"version": "2.0"}
+    assert json.loads((tmp_path / "new/app/host.json").read_text()) == {
+        "version": "2.0",
+        "extensionBundle": {
+            "id": "Microsoft.Azure.Functions.ExtensionBundle",
+            "version": "[4.*, 5.0.0)",
+        },
+    }
     assert json.loads((tmp_path / "new/app/local.settings.json").read_text())["IsEncrypted"] is False
     assert ".funchost/" in (tmp_path / "new/app/.gitignore").read_text().splitlines()
 
@@ -131,19 +137,63 @@ def test_a_new_function_is_added_to_the_script_of_an_app_that_has_one(tmp_path: 
     assert not (tmp_path / "hello").exists()
 
 
-def test_a_script_gets_the_imports_that_it_lacks(tmp_path: Path) -> None:
-    (tmp_path / "function_app.py").write_text(
-        "from azure.functions import FunctionApp\nshop = FunctionApp()\n"
-    )
+#: Beginnings of scripts, and how they read once both imports have been put in.
+HEADS = {
+    "from azure.functions import FunctionApp\n\nshop": "from azure.functions import FunctionApp\n{}\n\nshop",
+    '"""Shop."""\nfrom __future__ import annotations\nimport os; shop': (
+        '"""Shop."""\nfrom __future__ import annotations\nimport os; shop = FunctionApp()\n{}\n'
+    ),
+    '"""Shop\nand more."""\nshop': '"""Shop\nand more."""\n\n{}\n\nshop',
+    "#!/usr/bin/env python\n# -*- coding: utf-8 -*-\nshop": (
+        "#!/usr/bin/env python\n# -*- coding: utf-8 -*-\n{}\n\nshop"
+    ),
+    "import os\nshop = 1\nimport sys\nshop": "import os\n{}\nshop = 1\nimport sys\nshop",
+    "from a import (\n    b,\n)\nshop": "from a import (\n    b,\n)\n{}\nshop",
+}
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_a_script_gets_the_imports_that_it_lacks_behind_its_own(tmp_path: Path, head: str) -> None:
+    (tmp_path / "function_app.py").write_text(f"{head} = FunctionApp()\n")
 
     new_function(tmp_path, "hello", "timer")
 
     text = (tmp_path / "function_app.py").read_text()
-    assert (
-        text.index("import logging")
-        < text.index("import azure.functions as func")
-        < text.index("@shop.timer")
-    )
+    assert text.startswith(HEADS[head].format("import logging\nimport azure.functions as func"))
+    assert text.index("import azure.functions as func") < text.index("@shop.timer")
+    ast.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("kind", "there", "added"),
+    [
+        ("http", "import azure.functions as func\n", []),
+        ("http", "import os, azure.functions as func\n", []),
+        ("http", "import azure.functions\n", ["import azure.functions as func"]),
+        ("timer", "import azure.functions as func\n", ["import logging"]),
+        ("manual", "from azure import functions\n", []),
+    ],
+)
+def test_only_imports_that_the_new_code_needs_are_added(
+    tmp_path: Path, kind: str, there: str, added: list[str]
+) -> None:
+    (tmp_path / "function_app.py").write_text(there)
+
+    new_function(tmp_path, "hello", kind)
+
+    lines = (tmp_path / "function_app.py").read_text().splitlines()
+    assert [line for line in lines if line.startswith("import ")] == [
+        *([there.rstrip()] if there.startswith("import") else []),
+        *added,
+    ]
+
+
+def test_an_empty_script_gets_a_function_too(tmp_path: Path) -> None:
+    (tmp_path / "function_app.py").write_text("")
+
+    new_function(tmp_path, "hello", "timer")
+
+    assert (tmp_path / "function_app.py").read_text().startswith("import logging\n")
 
 
 @pytest.mark.parametrize(

@@ -479,5 +479,5 @@ def test_a_single_moment_without_an_offset_is_in_the_zone() -> None:
 
 @pytest.mark.parametrize("text", ["", "tomorrow", "2026-02-30T00:00", "18:00", "0001-01-01T00:00"])
 def test_a_single_moment_that_is_no_time_is_refused(text: str) -> None:
-    with pytest.raises(ConfigurationError, match="is no time"):
+    with pytest.raises(ConfigurationError, match="is not a time"):
         Schedule.at(text, BERLIN)

@@ -85,12 +85,12 @@ def bench() -> Bench:
     ("key", "value", "sentence"),
     [
         ("tableName", "my-table", "is not a table name"),
-        ("tableName", "My{", "stands alone"),
+        ("tableName", "My{", "There is a single"),
         ("partitionKey", "a/b", "none of / \\ # ?"),
-        ("rowKey", "{", "stands alone"),
+        ("rowKey", "{", "There is a single"),
         ("rowKey", "x" * 1025, "at most 1 KiB"),
         ("filter", "Name eq", "The filter cannot be read"),
-        ("filter", "Name eq '{'", "stands alone"),
+        ("filter", "Name eq '{'", "There is a single"),
     ],
 )
 def test_what_cannot_be_is_told_before_anything_runs(key: str, value: str, sentence: str) -> None:

@@ -248,8 +248,8 @@ def test_a_person_sees_the_schedule_and_its_zone(bench: Bench) -> None:
     assert bench.trigger(runAt="2026-06-01T12:00").describe() == "2026-06-01T12:00 (UTC)"
 
 
-def test_a_run_by_hand_is_a_tick_whatever_its_data(bench: Bench) -> None:
-    event = bench.trigger(schedule=HOURLY).manual_event(b"anything")
+async def test_a_run_by_hand_is_a_tick_whatever_its_data(bench: Bench) -> None:
+    event = await bench.trigger(schedule=HOURLY).manual_event(b"anything")
     assert event.kind == "timer"
     assert event.data == {"Schedule": {"AdjustForDST": True}, "ScheduleStatus": None, "IsPastDue": False}
     assert event.metadata["timerTrigger"] == event.data

@@ -154,13 +154,13 @@ def test_a_missing_script_is_told(app: Path) -> None:
 
 def test_a_script_of_another_kind_is_told(app: Path, write: Write) -> None:
     write("hello/run.sh", "echo")
-    assert "hello/run.sh is no Python file" in str(refusal(app, "hello/run.sh"))
+    assert "hello/run.sh is not a Python file" in str(refusal(app, "hello/run.sh"))
 
 
 def test_a_script_outside_of_the_app_is_refused(app: Path, tmp_path: Path) -> None:
     outside = tmp_path.parent / f"{tmp_path.name}-outside.py"
     outside.write_text(MAIN)
-    assert "lies outside of the app" in str(refusal(app, f"../{outside.name}"))
+    assert "is outside of the app" in str(refusal(app, f"../{outside.name}"))
 
 
 def test_a_dot_in_a_folder_name_is_told(app: Path, write: Write) -> None:
@@ -254,7 +254,7 @@ def test_an_entry_point_that_is_no_function_is_told(app: Path, write: Write) -> 
 
 def test_a_signature_that_does_not_fit_is_told_with_the_script(app: Path, write: Write) -> None:
     write("hello/main.py", "def main(mgs): ...\n")
-    assert str(refusal(app, "hello/main.py")).startswith("hello/main.py: Parameter 'mgs' has no binding")
+    assert str(refusal(app, "hello/main.py")).startswith("hello/main.py:1: Parameter 'mgs' has no binding")
 
 
 def test_coroutine_functions_are_known(app: Path, write: Write) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pydantic
 import pytest
 
-from funchost.host.worker.errors import BindError
+from funchost.host.worker.errors import BindError, RequestError
 from funchost.host.worker.signature import examine
 from funchost.host.worker.values import LoadedFunction
 
@@ -129,6 +129,58 @@ def test_what_a_model_refuses_is_told_in_one_line_with_its_place() -> None:
 )
 def test_content_that_does_not_fit_is_refused(annotation: Any, content: str, told: str) -> None:
     assert told in refusal(annotation, content)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "content", "told"),
+    [
+        (
+            Order,
+            '{"id": "x", "lines": [{}]}',
+            (
+                "id: Input should be a valid integer, unable to parse string as an integer; "
+                "lines.0.article: Field required"
+            ),
+        ),
+        (list[Order], '[{"id": 1}, {}]', "The body[1]: id: Field required"),
+        (dict[str, int], '{"a\\n2026 ERROR b": "x"}', "a 2026 ERROR b must be a whole number, not text."),
+        (Basket, '{"owner": 3, "order": {"id": 1}, "strict": []}', "owner must be text, not a number."),
+        (Basket, '{"owner": "a", "order": {}, "strict": []}', "order: id: Field required"),
+        (Customer, "[]", "The body must be an object, not an array."),
+        (Order | None, "{}", "id: Field required"),
+        (Order, "", "The body is empty; it must be JSON."),
+    ],
+)
+def test_a_client_is_told_what_in_its_body_does_not_fit(annotation: Any, content: str, told: str) -> None:
+    assert request_refusal(annotation, content.encode()) == told
+
+
+@pytest.mark.parametrize("content", [b"{", b"\xff", b"[" * 100_000])
+@pytest.mark.parametrize("annotation", [Order, dict])
+def test_a_client_is_told_that_its_body_is_no_json(annotation: Any, content: bytes) -> None:
+    assert request_refusal(annotation, content).startswith("The body is not JSON: ")
+
+
+def test_what_a_client_is_told_has_an_end() -> None:
+    assert len(request_refusal(Numbers, json.dumps(["x"] * 10_000).encode())) <= 2000
+
+
+@pytest.mark.parametrize("annotation", [int, float, bool, int | None])
+def test_a_scalar_that_does_not_fit_is_the_functions_own_error(annotation: Any) -> None:
+    with pytest.raises(BindError, match=r"Parameter 'value' \(httpTrigger\)") as caught:
+        request_value(annotation, b'"x"')
+    assert not isinstance(caught.value, RequestError)
+
+
+def request_value(annotation: Any, content: bytes) -> Any:
+    header = {"invocation": "i", "data": {}}
+    return loaded(annotation, on="httpTrigger").arguments(header, content)["value"]
+
+
+def request_refusal(annotation: Any, content: bytes) -> str:
+    with pytest.raises(RequestError) as caught:
+        request_value(annotation, content)
+    return str(caught.value)
 
 
 def test_models_are_written_as_json() -> None:

@@ -167,7 +167,7 @@ def test_what_json_cannot_hold_is_told(value: Any, reason: str) -> None:
 
 
 def test_text_that_is_no_unicode_is_told() -> None:
-    with pytest.raises(BindError, match="no valid Unicode"):
+    with pytest.raises(BindError, match="not valid Unicode"):
         answer("\ud800")
 
 

@@ -24,13 +24,17 @@ def out(type_: str, name: str = "$return") -> dict[str, str]:
     return {"type": type_, "name": name, "direction": "out"}
 
 
-def check(call: Callable[..., Any], *bindings: dict[str, str], on: str = "queueTrigger") -> Signature:
-    return examine({"trigger": trigger(on), "bindings": bindings}, call)
+def check(
+    call: Callable[..., Any], *bindings: dict[str, str], on: str = "queueTrigger", decorated: bool = False
+) -> Signature:
+    return examine({"trigger": trigger(on), "bindings": bindings, "decorated": decorated}, call)
 
 
-def refusal(call: Callable[..., Any], *bindings: dict[str, str], on: str = "queueTrigger") -> str:
+def refusal(
+    call: Callable[..., Any], *bindings: dict[str, str], on: str = "queueTrigger", decorated: bool = False
+) -> str:
     with pytest.raises(LoadError) as caught:
-        check(call, *bindings, on=on)
+        check(call, *bindings, on=on, decorated=decorated)
     return str(caught.value)
 
 
@@ -112,13 +116,50 @@ def test_the_context_is_annotated_as_such_or_not_at_all() -> None:
 def test_a_parameter_without_a_binding_is_refused() -> None:
     def main(msg: str, extra: str = "default") -> None: ...
 
-    assert refusal(main).startswith("Parameter 'extra' has no binding. Add one with this name")
+    def other(msg: str, extra: str) -> None: ...
+
+    what = "Parameter 'extra' has no binding. Add a binding with this name to function.json, or remove the parameter"
+    assert (
+        refusal(main) == f"{what}: on Azure every parameter needs a binding, also one with a default value."
+    )
+    assert refusal(other) == f"{what}."
 
 
-def test_a_misspelt_parameter_is_told_with_the_nearest_binding() -> None:
-    def main(mgs: str) -> None: ...
+def test_a_parameter_with_another_name_than_its_binding_is_told_what_that_is_called() -> None:
+    def misspelt(mgs: str) -> None: ...
 
-    assert "Parameter 'mgs' has no binding (there is 'msg')." in refusal(main)
+    def other(msg: str, result: func.Out[str]) -> None: ...
+
+    assert refusal(misspelt) == (
+        "Parameter 'mgs' has no binding; the trigger is called 'msg' in function.json. Give both the same name."
+    )
+    assert refusal(other, out("queue", "outgoing"), out("queue")) == (
+        "Parameter 'result' has no binding; the queue output is called 'outgoing' in function.json. "
+        "Give both the same name."
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "argument"),
+    [
+        ("httpTrigger", "trigger_arg_name"),
+        ("queueTrigger", "arg_name"),
+        ("activityTrigger", "input_name"),
+        ("orchestrationTrigger", "context_name"),
+    ],
+)
+def test_a_decorated_function_is_told_the_argument_that_names_its_binding(kind: str, argument: str) -> None:
+    def main(request): ...  # type: ignore[no-untyped-def]
+
+    def more(msg, spam): ...  # type: ignore[no-untyped-def]
+
+    assert refusal(main, on=kind, decorated=True) == (
+        "Parameter 'request' has no binding; the trigger is called 'msg'. Rename the parameter, or write "
+        f'{argument}="request" in the decorator.'
+    )
+    assert refusal(more, on=kind, decorated=True) == (
+        "Parameter 'spam' has no binding. Add a decorator with arg_name=\"spam\", or remove the parameter."
+    )
 
 
 def test_a_trigger_without_a_parameter_is_refused() -> None:
@@ -247,7 +288,25 @@ def test_a_class_of_the_package_stands_alone_everywhere(annotation: Any) -> None
         refusal(main, out("queue", "res")),
         refusal(returning(annotation), out("queue")),
     ):
-        assert "in Azure a class of azure.functions or of an extension stands alone" in message
+        assert (
+            "on Azure a class of azure.functions or of an extension cannot be part of Optional, Union or |"
+            in message
+        )
+
+
+@pytest.mark.parametrize(
+    ("annotation", "text"),
+    [
+        (func.HttpResponse, "func.HttpResponse"),
+        (list[func.HttpResponse], "list[func.HttpResponse]"),
+        (typing.Dict[str, func.Context], "Dict[str, func.Context]"),  # noqa: UP006
+        (typing.Literal["a.b"], "Literal['a.b']"),
+        (tuple[Order, ...], "tuple[Order, ...]"),
+        (None, "None"),
+    ],
+)
+def test_a_type_is_shown_as_people_write_it(annotation: Any, text: str) -> None:
+    assert f" cannot be {text}." in refusal(annotated(annotation), on="timerTrigger")
 
 
 def test_a_refused_type_is_told_with_what_is_possible() -> None:
