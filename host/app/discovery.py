@@ -20,8 +20,9 @@ from ..config.host_models import HostJson
 from ..config.settings import AppSettings
 from ..config.vocabulary import nearest
 from ..workers.call import Indexed
-from .function_json import FUNCTION_JSON, Decorated, FunctionReader, Source
+from .function_json import FUNCTION_JSON, FunctionReader
 from .function_models import TRIGGER_FIELDS
+from .source import Decorated, Source
 
 #: The script of an app in the v2 model, unless the setting names another.
 DEFAULT_SCRIPT = "function_app.py"

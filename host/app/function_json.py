@@ -19,7 +19,7 @@ from ...triggers.fields import QueuePolicyFields, TriggerPolicyFields
 from ..config.checker import Checker, fields_of_model
 from ..config.host_models import HostJson
 from ..config.jsonc import Document, KeyPath
-from ..config.report import Report, path_text
+from ..config.report import Report
 from ..config.settings import AppSettings, is_on
 from ..config.vocabulary import Vocabulary
 from .binding_checks import check_binding
@@ -27,6 +27,7 @@ from .binding_reader import BindingReader, plain, settle
 from .function_models import FunctionJson, function_paths
 from .policy import PolicyFields, policy_of
 from .script_file import find_script
+from .source import Source
 
 FUNCTION_JSON = "function.json"
 
@@ -45,50 +46,6 @@ def is_function_name(name: str) -> bool:
 def fields_of(binding: Binding, model: type[_T]) -> _T:
     """A checked binding's fields as the model of its type."""
     return msgspec.convert(binding.fields, model)
-
-
-@dataclass(frozen=True, slots=True)
-class Decorated:
-    """What decorators say of a function."""
-
-    script: Path
-    #: The function's name in the script.
-    entry_point: str
-    #: What a function.json would hold.
-    document: dict[str, Any]
-
-    def named(self, function: str, path: KeyPath) -> str:
-        """A key path in that document as its author knows it: ``function.parameter.field``."""
-        match path:
-            case ("bindings", int(index), *field):
-                name = self.document["bindings"][index].get("name") or index
-                return f"{function}.{name}.{path_text(tuple(field))}".rstrip(".")
-            case _:
-                return f"{function}.{path_text(path)}".rstrip(".")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """Where a function is defined."""
-
-    name: str
-    #: The folder of its code.
-    directory: Path
-    #: What problems name as the place.
-    file: str
-    #: The line in the file where no better one is known: that of the `def` below decorators.
-    line: int | None = None
-    #: None where its folder has a function.json.
-    decorated: Decorated | None = None
-
-    def named(self, path: KeyPath) -> str:
-        """What problems call a key path of the definition."""
-        return self.decorated.named(self.name, path) if self.decorated else path_text(path)
-
-    @staticmethod
-    def of_folder(directory: Path, file: str) -> Source:
-        """A function folder; `file` is what problems call its function.json."""
-        return Source(name=directory.name, directory=directory, file=file)
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,8 +98,9 @@ def test_what_has_no_code_of_its_own_is_placed_in_the_script(tmp_path: Path) -> 
 
 
 def test_without_the_source_it_is_the_line_that_python_knows(tmp_path: Path) -> None:
-    scope: dict[str, Any] = {}
-    exec(compile(_SCRIPT, str(tmp_path / "gone.py"), "exec"), scope)
-    code = code_of(scope["decorated"])
+    file = tmp_path / "function_app.py"
+    file.write_text(_SCRIPT)
+    code = code_of(imported(file).decorated)
+    file.unlink()
 
     assert code is not None and line_of(code) == code.co_firstlineno
