@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 from ..bindings.errors import FunchostError
 from ..triggers.base import ErrorInfo
 from ..triggers.descriptor import Problem
-from ..triggers.registry import TRIGGER_TYPES
 from .app.discovery import Discovery
 from .app.function_json import FUNCTION_JSON
-from .app.function_models import NOT_SERVED
+from .app.function_models import NOT_SERVED, TRIGGER_FIELDS
 from .config.jsonc import loads
 from .configuration import Configuration, Mode
 from .functions import Functions
@@ -31,8 +29,8 @@ class Code:
         self.discovery = found
         #: Why the script that defines the functions could not be read at last; None where it could.
         self.failure: Problem | None = None
-        #: The trigger types that decorators name, also where the function cannot be served.
-        self._decorated: dict[str, str] = {}
+        #: What decorators say of each function, also where it cannot be served.
+        self._decorated: dict[str, dict[str, Any]] = {}
 
     async def load(self) -> Mapping[str, ErrorInfo]:
         """Have workers load what was found, once they have told us what decorators define.
@@ -86,36 +84,37 @@ class Code:
 
     async def _index(self, new: Generation, found: Discovery) -> Discovery:
         """What was found, completed by what the script's decorators say. Raises `IndexFailed`."""
+        self._decorated = {}
         if found.script is None:
             return found
         indexed = await new.index(found.script)
-        self._decorated = _triggers((one.name, one.document) for one in indexed)
+        self._decorated = {one.name: one.document for one in indexed}
         return self._configuration.finder.indexed(found, indexed)
 
     def _triggers(self) -> dict[str, str]:
-        """The trigger types of the functions that have problems, as far as their definitions can be read."""
-        root, problems = self._configuration.root, self.discovery.problems
-        folders = {one.function: root / one.file for one in problems if one.function and one.file}
-        read = ((name, _document(file)) for name, file in folders.items() if file.name == FUNCTION_JSON)
-        return _triggers(read) | self._decorated
+        """The trigger types of the functions in error, as far as their definitions name one."""
+        wrong = (each for each in self.discovery.problems if each.function and each.severity == "error")
+        found = {}
+        for problem in wrong:
+            document = self._decorated.get(problem.function or "") or self._function_json(problem)
+            if trigger := _trigger_type(document):
+                found[problem.function or ""] = trigger
+        return found
+
+    def _function_json(self, problem: Problem) -> Any:
+        """The definition that the problem was found in; None where that cannot be read."""
+        file = self._configuration.root / (problem.file or "")
+        try:
+            return loads(file.read_bytes()).value if file.name == FUNCTION_JSON else None
+        except (OSError, FunchostError):
+            return None
 
 
-def _document(file: Path) -> Any:
-    try:
-        return loads(file.read_bytes()).value
-    except (OSError, FunchostError):
-        return None
-
-
-def _triggers(definitions: Iterable[tuple[str, Any]]) -> dict[str, str]:
-    """The trigger's type in each definition that names one, in the known spelling where it is known."""
-    found = {}
-    for name, document in definitions:
-        types = [kind for kind in _binding_types(document) if kind.lower().endswith("trigger")]
-        if types:
-            spellings = {kind.lower(): kind for kind in (*NOT_SERVED, *TRIGGER_TYPES)}
-            found[name] = spellings.get(types[0].lower(), types[0])
-    return found
+def _trigger_type(document: Any) -> str | None:
+    """The type of the trigger in a definition, in the known spelling where it is known."""
+    spellings = {kind.lower(): kind for kind in (*NOT_SERVED, *TRIGGER_FIELDS)}
+    types = (kind for kind in _binding_types(document) if kind.lower().endswith("trigger"))
+    return next((spellings.get(kind.lower(), kind) for kind in types), None)
 
 
 def _binding_types(document: Any) -> list[str]:

@@ -64,7 +64,7 @@ class Configuration:
         self.root = options.root.resolve()
         self.store_folder = (options.store or self.root / STORE_FOLDER).resolve()
         if not self.root.is_dir():
-            raise ConfigurationError(f"The app root {self.root} is no folder. Name one with --root.")
+            raise ConfigurationError(f"The app root {self.root} is not a folder. Name one with --root.")
         self.settings = self.read()
 
     def read(self) -> Settings:

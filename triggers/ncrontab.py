@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
+from ..bindings.counted import counted
 from ..bindings.errors import ConfigurationError
 
 _MONTHS = (
@@ -123,7 +124,7 @@ def parse_ncrontab(text: str) -> Ncrontab:
     fields = split_fields(text)
     if len(fields) not in (5, 6):
         raise ConfigurationError(
-            f"'{text}' has {len(fields)} fields; NCRONTAB has 5, or 6 with the seconds first."
+            f"'{text}' has {counted(len(fields), 'field')}; NCRONTAB has 5, or 6 with the seconds first."
         )
     if len(fields) == 5:
         fields = ["0", *fields]

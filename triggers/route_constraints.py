@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from ..bindings.counted import counted
 from ..bindings.errors import ConfigurationError
 
 _GUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
@@ -49,7 +50,9 @@ def make_constraint(name: str, arguments: str | None) -> Constraint:
     counts, accepts, example = bounds
     if len(numbers) not in counts:
         expected = " or ".join(str(count) for count in counts)
-        raise RouteError(f"The constraint '{text}' has {len(numbers)} numbers; it takes {expected}.")
+        raise RouteError(
+            f"The constraint '{text}' has {counted(len(numbers), 'number')}; it takes {expected}."
+        )
     return Constraint(text, accepts(numbers), example(numbers))
 
 

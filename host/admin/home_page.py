@@ -93,7 +93,7 @@ _ROW = Template("""\
 <tr><th scope="row">$name</th><td>$trigger</td><td>$where</td><td><span class="state $tone">$state</span>$error</td></tr>""")
 
 _PROBLEMS = Template("""\
-<h2>To be mended</h2>
+<h2>To be fixed</h2>
 <ul class="card">
 $items
 </ul>""")

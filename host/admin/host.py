@@ -54,7 +54,11 @@ class HostApi:
             "computerName": platform.node(),
             "processUptime": int((time.monotonic() - self._began) * 1000),
             "functionAppContentEditingState": "Unknown",
-            "errors": [problem.message for problem in host.problems if problem.function is None],
+            "errors": [
+                problem.message
+                for problem in host.problems
+                if problem.function is None and problem.severity == "error"
+            ],
             "pid": host.pid,
             "workers": host.pool.pids,
             "draining": host.availability.draining,

@@ -39,7 +39,7 @@ class App:
     def check(self) -> None:
         """Raise `ConfigurationError` when the root is no folder."""
         if not self.root.is_dir():
-            raise ConfigurationError(f"The app root {self.root} is no folder. Name one with --root.")
+            raise ConfigurationError(f"The app root {self.root} is not a folder. Name one with --root.")
 
 
 def app_options(command: Command) -> Command:

@@ -82,7 +82,7 @@ def _add_to_script(script: Path, name: str, trigger: str) -> None:
     try:
         module = ast.parse(text)
     except SyntaxError as error:
-        raise ConfigurationError(f"{script}, line {error.lineno}: {error.msg}. Mend it first.") from None
+        raise ConfigurationError(f"{script}, line {error.lineno}: {error.msg}. Fix it first.") from None
     if name.lower() in (taken.lower() for taken in _names(module)):
         raise ConfigurationError(f"{script} has a function {name!r} already: choose another name.")
     call = re.sub(r"\W", "_", name)

@@ -87,7 +87,7 @@ def timers(app: App, as_json: bool) -> None:
     elif found:
         click.echo("\n\n".join(timer_text(timer) for timer in found))
     if not found and not is_readable:
-        fail("The timers show once that is mended.", Exit.CONFIGURATION)
+        fail("The timers cannot be shown until that is fixed.", Exit.CONFIGURATION)
     if not found and not as_json:
         talk("No timers. `funchost new tick --trigger timer` makes one.")
 

@@ -130,7 +130,9 @@ def test_statuses_that_have_no_body_are_sent_without(
             assert (answer.status, answer.read(), answer.getheader("Content-Length")) == (status, b"", length)
     finally:
         connection.close()
-    host.wait_for(f"A response with the status {status} has no body; the one that the function gave was not sent.")
+    host.wait_for(
+        f"A response with the status {status} has no body; the one that the function gave was not sent."
+    )
 
 
 def test_cookies_of_a_response_object(host: Host) -> None:

@@ -293,7 +293,10 @@ async def test_the_log_of_a_plain_function_is_tied_to_its_invocation(app: App) -
     ("code", "reason"),
     [
         ("def main(msg: str): ...", "'msg' .httpTrigger. cannot be str"),
-        ("import azure.functions as func\ndef main(msg: func.HttpRequest): ...", "cannot be func.HttpRequest"),
+        (
+            "import azure.functions as func\ndef main(msg: func.HttpRequest): ...",
+            "cannot be func.HttpRequest",
+        ),
         ("def main(msg: Request) -> bytes: ...", "returned value cannot be bytes"),
         ("def main(msg: Request) -> str | None: ...", "returned value cannot be"),
         ("async def main(msg: Request):\n    yield b''", "has a yield"),

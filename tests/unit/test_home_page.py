@@ -40,7 +40,7 @@ def test_a_developer_sees_the_app_its_functions_and_their_state() -> None:
         assert text in shown
     assert "funchost run work" in shown
     assert "funchost run work" in page(status("bad;name", errors=("no name",)), status())
-    assert "To be mended" not in shown
+    assert "To be fixed" not in shown
 
 
 def test_an_app_without_functions_is_told_how_to_make_one() -> None:
@@ -51,7 +51,7 @@ def test_problems_are_shown_with_their_place_and_the_way_to_mend_them() -> None:
     problem = Problem("The queue has no name.", "work/function.json", "bindings[0].queueName", 3, "Name it.")
     shown = page(problems=[problem])
 
-    for text in ("To be mended", "no name.", "work/function.json:3", "bindings[0].queueName", "Name it."):
+    for text in ("To be fixed", "no name.", "work/function.json:3", "bindings[0].queueName", "Name it."):
         assert text in shown
 
 
