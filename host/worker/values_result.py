@@ -37,6 +37,8 @@ class Results:
         self._implicit = next(filter(has_implicit_output, (trigger, *_types(function))), None)
         self._may_return = self._implicit is not None or (trigger == "httpTrigger" and signature.is_plain)
         self._media_type = media_type(signature.returns)
+        #: Beside a request of azure.functions bytes are refused, as an annotation that promises them is.
+        self._takes_bytes = signature.is_plain
         #: The returned value is the response, and there is nothing else to see to.
         self._only_answers = (
             self._answers
@@ -91,7 +93,13 @@ class Results:
         return Result(kind, None, body)
 
     def _respond(self, value: Any) -> Result:
-        return respond(value, self._where.get(self._response or "", "The HTTP response"), self._media_type)
+        where = self._where.get(self._response or "", "The HTTP response")
+        if not self._takes_bytes and isinstance(value, (bytes, bytearray, memoryview)):
+            raise BindError(
+                f"{where} does not take bytes, which say nothing of what they are. Return "
+                "func.HttpResponse(body, mimetype=…)."
+            )
+        return respond(value, where, self._media_type)
 
 
 def _types(function: Mapping[str, Any]) -> Iterator[str]:
