@@ -56,6 +56,22 @@ def test_json_is_validated_by_the_framework(host: Host) -> None:
     assert refused.json["detail"][0]["loc"] == ["body", "name"]
 
 
+def test_an_upload_and_its_fields_arrive(host: Host) -> None:
+    parts = [
+        b'--xyz\r\nContent-Disposition: form-data; name="note"\r\n\r\n' + "grüße".encode(),
+        b'\r\n--xyz\r\nContent-Disposition: form-data; name="file"; filename="a.bin"\r\n\r\n'
+        + bytes(300_000),
+        b"\r\n--xyz--\r\n",
+    ]
+
+    answer = host.post(
+        "/api/uploads", b"".join(parts), **{"Content-Type": "multipart/form-data; boundary=xyz"}
+    )
+
+    assert answer.json == {"note": "grüße", "name": "a.bin", "size": 300_000}
+    assert host.post("/api/uploads", b"no form").status == 422
+
+
 def test_a_form_arrives(host: Host) -> None:
     form = urlencode([("name", "Ada & Co"), ("tag", "a"), ("tag", "b")])
 

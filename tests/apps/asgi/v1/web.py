@@ -7,7 +7,7 @@ import threading
 from contextlib import asynccontextmanager
 from urllib.parse import parse_qs
 
-from fastapi import BackgroundTasks, FastAPI, HTTPException, Request, Response
+from fastapi import BackgroundTasks, FastAPI, File, Form, HTTPException, Request, Response, UploadFile
 from fastapi.responses import PlainTextResponse, RedirectResponse, StreamingResponse
 from pydantic import BaseModel
 
@@ -73,6 +73,11 @@ async def file(path: str):
 @app.post("/api/orders", status_code=201)
 async def order(order: Order):
     return order
+
+
+@app.post("/api/uploads")
+async def uploads(note: str = Form(), file: UploadFile = File()):
+    return {"note": note, "name": file.filename, "size": len(await file.read())}
 
 
 @app.post("/api/form")
