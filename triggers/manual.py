@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from .base import Deliver, Listener, Trigger, TriggerEvent
+from .base import Deliver, FieldsModel, Listener, Trigger, TriggerEvent
 from .fields import ManualTriggerFields
 from .no_listener import NoListener
 
@@ -13,7 +13,7 @@ class ManualTrigger(Trigger):
     """`manualTrigger`."""
 
     type: ClassVar[str] = "manualTrigger"
-    Fields = ManualTriggerFields
+    Fields: ClassVar[FieldsModel] = ManualTriggerFields
 
     def listener(self, deliver: Deliver) -> Listener:
         return NoListener()

@@ -32,8 +32,6 @@ class DecoratedFunction:
 
     name: str
     call: Callable[..., Any]
-    #: ``function``, ``asgi`` or ``wsgi``.
-    http_type: str
     #: What a function.json would hold.
     document: dict[str, Any]
 
@@ -151,9 +149,7 @@ def _decorated(function: Any) -> DecoratedFunction:
     retry = function.get_settings_dict("retry_policy")
     if retry:
         document["retry"] = _retry(retry)
-    return DecoratedFunction(
-        function.get_function_name(), function.get_user_function(), function.http_type, document
-    )
+    return DecoratedFunction(function.get_function_name(), function.get_user_function(), document)
 
 
 def _retry(setting: Mapping[str, Any]) -> dict[str, Any]:
