@@ -1,0 +1,87 @@
+"""What boto3 raises, as errors of funchost that say what to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import AccessDenied, ConfigurationError, FunchostError, QueueMissing, StoreError
+from .settings import AwsSettings
+
+_MISSING = frozenset({"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"})
+_DENIED = frozenset(
+    {"AccessDenied", "AccessDeniedException", "InvalidSecurity", "KMS.AccessDeniedException", "KmsAccessDenied"}
+)
+_CREDENTIALS = frozenset(
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "IncompleteSignature",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "InvalidToken",
+        "MissingAuthenticationToken",
+        "RequestExpired",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    }
+)
+
+
+def translated(error: Exception, settings: AwsSettings) -> FunchostError:
+    """The error for people. `QueueMissing`, `AccessDenied` (credentials too), or `StoreError` for all that may
+    pass by itself; each of them heals when its cause is gone."""
+    if isinstance(error, FunchostError):
+        return error
+    code = error_code(error)
+    if code:
+        return _of_service(error, code, settings)
+    return _of_client(error, settings)
+
+
+def error_code(error: Exception) -> str | None:
+    """The code that a service answered with; None for an error on this side."""
+    response: Any = getattr(error, "response", None)
+    return response.get("Error", {}).get("Code") if isinstance(response, dict) else None
+
+
+def _of_service(error: Exception, code: str, settings: AwsSettings) -> FunchostError:
+    where = f"The connection '{settings.name}' ({settings.place})"
+    if code in _MISSING:
+        return QueueMissing(f"{where} has no such queue.")
+    if code in _DENIED:
+        return AccessDenied(f"{where} refuses this: {_said(error)}")
+    if code in _CREDENTIALS:
+        return AccessDenied(
+            f"{where} does not accept the credentials ({code}). Renew them where boto3 finds them: the "
+            "environment, a profile, or the role of this machine."
+        )
+    return StoreError(f"{where} answered {code}: {_said(error)}")
+
+
+def _of_client(error: Exception, settings: AwsSettings) -> FunchostError:
+    # By name: this module is there without boto3 too.
+    kind = type(error).__name__
+    where = f"The connection '{settings.name}'"
+    if kind in ("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"):
+        return AccessDenied(
+            f"{where} has no credentials: {error}. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the "
+            f"host's environment, or name a profile with {settings.name}__profile."
+        )
+    if kind in ("TokenRetrievalError", "UnauthorizedSSOTokenError", "SSOTokenLoadError"):
+        return AccessDenied(f"{where} has no valid session: {error}. Sign in with `aws sso login`.")
+    if kind == "NoRegionError":
+        return ConfigurationError(
+            f"{where} names no region. Set {settings.name}__region, or AWS_REGION in the environment.",
+            key=f"{settings.name}__region",
+        )
+    if kind == "ProfileNotFound":
+        return ConfigurationError(
+            f"{where} names the profile '{settings.profile}', which the AWS configuration files do not hold.",
+            key=f"{settings.name}__profile",
+        )
+    return StoreError(f"{where} ({settings.place}) cannot be used: {error}")
+
+
+def _said(error: Exception) -> str:
+    response: Any = getattr(error, "response", {})
+    return str(response.get("Error", {}).get("Message") or error)
