@@ -62,7 +62,7 @@ class BlobTrigger(Trigger):
         queue = QueueListener(
             function=name,
             queue=self.queue,
-            store=self.resources.queues(""),
+            store=self.resources.own_queues,
             policy=self.function.policy.queue,
             deliver=deliver,
             to_event=self.event,

@@ -70,7 +70,7 @@ class FileTrigger(Trigger):
         queue = QueueListener(
             function=name,
             queue=self.queue,
-            store=resources.queues(""),
+            store=resources.own_queues,
             policy=self.function.policy.queue,
             deliver=deliver,
             to_event=self.event,

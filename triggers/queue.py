@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from ..bindings.errors import FunchostError, QueueMissing, ReceiptLost, StoreError
 from ..bindings.expressions import payload_metadata
-from ..bindings.queue import LEASE, QueueMessage, QueueStore
+from ..bindings.queue import OutgoingMessage, QueueMessage, QueueStore
 from ..bindings.table import OutgoingEntity
 from .base import Deliver, ErrorInfo, Listener, Outcome, Resources, Status, Trigger, TriggerEvent
 from .descriptor import FunctionDescriptor, QueuePolicy
@@ -23,7 +23,7 @@ from .singleton import one_host_only
 
 log = logging.getLogger("funchost.triggers.queue")
 
-#: The pause after a renewal that failed.
+#: The longest pause after a renewal that failed.
 RENEW_AGAIN = timedelta(minutes=1)
 
 #: Turns a message into an event; None means that there is nothing to run any more.
@@ -133,7 +133,8 @@ class QueueListener:
             self._batch_size = min(self._batch_size, concurrency)
             self._threshold = min(self._threshold, concurrency - self._batch_size)
         self._back_off = BackOff(policy.max_polling_interval)
-        self._in_flight: dict[asyncio.Task[None], QueueMessage] = {}
+        #: What each task has still to run or to settle: one message, or those of a group in their order.
+        self._in_flight: dict[asyncio.Task[None], list[QueueMessage]] = {}
         self._room = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping: asyncio.Task[None] | None = None
@@ -170,7 +171,7 @@ class QueueListener:
 
     async def _listen(self) -> None:
         while True:
-            while len(self._in_flight) > self._threshold:
+            while self._held > self._threshold:
                 self._room.clear()
                 await self._room.wait()
             try:
@@ -192,8 +193,7 @@ class QueueListener:
         try:
             return await asyncio.shield(receiving)
         except asyncio.CancelledError:
-            for message in await receiving:
-                await self._give_back(message)
+            await asyncio.gather(*map(self._give_back, await receiving))
             raise
 
     def _trouble(self, error: Exception) -> None:
@@ -202,69 +202,110 @@ class QueueListener:
             self._resources.report(f"The queue '{self._queue}' of {self._function} cannot be read: {error}")
         self.state = state
 
+    @property
+    def _held(self) -> int:
+        return sum(map(len, self._in_flight.values()))
+
     def _begin(self, messages: list[QueueMessage]) -> None:
         loop = asyncio.get_running_loop()
-        for message in messages:
-            task = loop.create_task(self._process(message))
-            self._in_flight[task] = message
+        for line in _lines(messages):
+            work = self._process(line[0]) if len(line) == 1 else self._process_in_turn(line)
+            task: asyncio.Task[Any] = loop.create_task(work)
+            self._in_flight[task] = line
             task.add_done_callback(self._end)
 
-    def _end(self, task: asyncio.Task[None]) -> None:
+    def _end(self, task: asyncio.Task[Any]) -> None:
         self._in_flight.pop(task, None)
-        if len(self._in_flight) <= self._threshold:
-            self._room.set()
+        self._tell_room()
         if not task.cancelled() and task.exception():
             self._resources.report(f"A message of '{self._queue}' could not be settled: {task.exception()}")
 
+    def _tell_room(self) -> None:
+        if self._held <= self._threshold:
+            self._room.set()
+
     async def _renew(self) -> None:
-        pause = LEASE / 2
+        pause = self._renewal_pause
         while True:
             await asyncio.sleep(pause.total_seconds())
-            pause = LEASE / 2
-            messages = list(self._in_flight.values())
+            pause = self._renewal_pause
+            messages = [message for line in self._in_flight.values() for message in line]
             if messages:
                 try:
                     await self._store.renew(messages)
                 except Exception as error:
-                    # Tried again long before the leases end.
-                    pause = RENEW_AGAIN
+                    # Tried again before the leases end.
+                    pause = min(RENEW_AGAIN, pause / 2)
                     self._resources.report(f"Messages of '{self._queue}' could not be renewed: {error}")
+
+    @property
+    def _renewal_pause(self) -> timedelta:
+        return self._store.lease_of(self._queue) / 3
 
     # -- one message
 
-    async def _process(self, message: QueueMessage) -> None:
-        if message.dequeue_count > self._policy.max_dequeue_count and self._poison_queue:
+    async def _process_in_turn(self, line: list[QueueMessage]) -> None:
+        """Messages of one group. When one stays in the queue, those behind it go back: they must not overtake it."""
+        while line and await self._process(line[0]):
+            del line[0]
+            self._tell_room()
+        await asyncio.gather(*map(self._give_back, line[1:]))
+
+    async def _process(self, message: QueueMessage) -> bool:
+        """Run and settle it; returns whether it has left the queue."""
+        if self._over(message, self._policy.max_dequeue_count + 1):
             await self._insist(message, lambda: self._give_up(message, None))
-            return
+            return True
         try:
             event = await self._to_event(message)
         except Exception as error:
-            await self._settle(message, self._failed(error))
-            return
+            return await self._settle(message, self._failed(error))
         if event is None:
             await self._insist(message, lambda: self._store.complete(message))
-            return
-        event.settle = lambda outcome: self._settle(message, outcome)
+            return True
+        left = False
+
+        async def settle(outcome: Outcome) -> None:
+            nonlocal left
+            left = await self._settle(message, outcome)
+
+        event.settle = settle
         outcome = await self._deliver(event)
         if self._on_outcome:
             await self._on_outcome(message, outcome)
+        return left
 
-    async def _settle(self, message: QueueMessage, outcome: Outcome) -> None:
-        """The one place that decides a message's end (functions-semantics 5.4)."""
+    async def _settle(self, message: QueueMessage, outcome: Outcome) -> bool:
+        """The one place that decides a message's end (functions-semantics 5.4); whether it has left the queue."""
         if outcome.succeeded:
-            own = [output for store, output in outcome.messages if store is self._store]
-            for store, output in outcome.messages:
-                if store is not self._store:
-                    await store.send([output])
+            own = await self._own_messages(outcome)
             entities = await self._own_entities(outcome) if outcome.entities else ()
             await self._insist(message, lambda: self._store.complete(message, own, entities))
-        elif outcome.status is Status.INTERRUPTED:
+            return True
+        if outcome.status is Status.INTERRUPTED:
             await self._give_back(message)
-        elif message.dequeue_count >= self._policy.max_dequeue_count and self._poison_queue:
+            return False
+        if self._over(message, self._policy.max_dequeue_count):
             await self._insist(message, lambda: self._give_up(message, outcome))
-        else:
-            delay, properties = self._policy.visibility_timeout, with_failure(message, outcome)
-            await self._insist(message, lambda: self._store.release(message, delay, properties=properties))
+            return True
+        delay, properties = self._policy.visibility_timeout, with_failure(message, outcome)
+        await self._insist(message, lambda: self._store.release(message, delay, properties=properties))
+        return False
+
+    def _over(self, message: QueueMessage, most: int) -> bool:
+        """Whether it is ours to give it up now, delivered as often as it was."""
+        return message.dequeue_count >= most and bool(self._poison_queue) and not message.redriven
+
+    async def _own_messages(self, outcome: Outcome) -> list[OutgoingMessage]:
+        """The messages that go with the message's end; those of other stores are sent now, all of one store
+        together."""
+        others: dict[QueueStore, list[OutgoingMessage]] = {}
+        for store, output in outcome.messages:
+            if store is not self._store:
+                others.setdefault(store, []).append(output)
+        for store, outputs in others.items():
+            await store.send(outputs)
+        return [output for store, output in outcome.messages if store is self._store]
 
     async def _own_entities(self, outcome: Outcome) -> list[OutgoingEntity]:
         """The entities that go with the message's end; those of other stores are stored now."""
@@ -313,6 +354,15 @@ class QueueListener:
             ended=now,
             error=ErrorInfo(type(error).__name__, str(error)),
         )
+
+
+def _lines(messages: list[QueueMessage]) -> list[list[QueueMessage]]:
+    """What may run at the same time: each message for itself, those of one group as one."""
+    lines: dict[str, list[QueueMessage]] = {}
+    for place, message in enumerate(messages):
+        key = f"#{place}" if message.group is None else f"={message.group}"
+        lines.setdefault(key, []).append(message)
+    return list(lines.values())
 
 
 def _text(body: bytes) -> str | None:

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from ..errors import AccessDenied, ConfigurationError, FunchostError, QueueMissing, StoreError
+from ..errors import (
+    AccessDenied,
+    BindingError,
+    ConfigurationError,
+    FunchostError,
+    QueueMissing,
+    ReceiptLost,
+    StoreError,
+)
 from .settings import AwsSettings
 
 _MISSING = frozenset({"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"})
+_LOST = ("ReceiptHandleIsInvalid", "MessageNotInflight")
 _DENIED = frozenset(
-    {"AccessDenied", "AccessDeniedException", "InvalidSecurity", "KMS.AccessDeniedException", "KmsAccessDenied"}
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "InvalidSecurity",
+        "KMS.AccessDeniedException",
+        "KmsAccessDenied",
+    }
 )
 _CREDENTIALS = frozenset(
     {
@@ -85,3 +101,17 @@ def _of_client(error: Exception, settings: AwsSettings) -> FunchostError:
 def _said(error: Exception) -> str:
     response: Any = getattr(error, "response", {})
     return str(response.get("Error", {}).get("Message") or error)
+
+
+class Unprocessed(StoreError):
+    """An entry of a batch failed by no fault of its own, and may be tried again."""
+
+
+def failure_of(failure: Mapping[str, Any], queue: str) -> FunchostError:
+    """The error for an entry of a batch that was not accepted: `Unprocessed`, `ReceiptLost`, or `BindingError`."""
+    code, said = failure.get("Code", ""), failure.get("Message", "")
+    if code.endswith(_LOST) or "receipt handle" in said.lower():
+        return ReceiptLost()
+    if not failure.get("SenderFault") or "Throttl" in code:
+        return Unprocessed(f"The queue '{queue}' did not do it ({code}): {said}")
+    return BindingError(f"The queue '{queue}' refuses it ({code}): {said}")

@@ -14,7 +14,6 @@ from funchost.bindings.errors import MessageTooLarge, QueueMissing, StoreError
 from funchost.bindings.memory_queues import MemoryQueues
 from funchost.bindings.queue import LEASE, OutgoingMessage, QueueMessage
 from funchost.bindings.table import OutgoingEntity
-from funchost.triggers import queue as queue_module
 from funchost.triggers.base import ErrorInfo, Outcome, Status, TriggerEvent
 from funchost.triggers.descriptor import Policy, QueuePolicy, SingletonMode, SingletonPolicy
 from funchost.triggers.fields import QueueTriggerFields
@@ -413,8 +412,7 @@ async def test_any_error_of_a_store_leaves_the_listener_alive(bench: Bench, fail
 async def test_what_is_in_flight_is_renewed_also_after_a_renewal_failed(
     bench: Bench, failing: Failing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queue_module, "LEASE", timedelta(0))
-    monkeypatch.setattr(queue_module, "RENEW_AGAIN", timedelta(0))
+    monkeypatch.setattr(failing, "lease_of", lambda queue: timedelta(0))
     failing.failures["renew"] = [StoreError("locked"), RuntimeError("surprise")]
     bench.answer = None
     await bench.send()
