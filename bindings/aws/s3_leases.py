@@ -15,7 +15,6 @@ from datetime import timedelta
 import msgspec
 
 from ..clock import Clock, SystemClock, milliseconds, new_id
-from ..errors import FunchostError
 from ..lease import LEASE_PERIOD, Lease
 from .s3_calls import ClientFactory, together
 from .s3_documents import Document, S3Documents, key_part
@@ -192,7 +191,7 @@ class S3Leases:
             oldest = self._clock.monotonic() - _LOOKED_AT
             self._refused = {name: asked for name, asked in self._refused.items() if asked >= oldest}
             for name in list(self._refused):
-                with contextlib.suppress(FunchostError):  # who asks for the lease is told
+                with contextlib.suppress(Exception):  # who asks for the lease is told
                     if await self._may_be_free(name):
                         self._refused.pop(name, None)
                         self._released.set()

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from ..errors import FunchostError
 from .s3_calls import Fields
 
-#: Content from this size on goes in parts of this size, in bytes: as much is held. S3 takes 10,000 of them.
+#: Content from this size on goes in parts of this size, in bytes; few are held at a time. S3 takes 10,000 of them.
 PART = 8 * 1024 * 1024
 
 #: Seconds that an upload which is broken off waits for the part that is on its way.
@@ -84,7 +84,8 @@ async def _stream_in_parts(content: AsyncIterator[bytes]) -> AsyncIterator[bytes
     async for piece in content:
         gathered += piece
         while len(gathered) >= PART:
-            yield bytes(memoryview(gathered)[:PART])
+            part = bytes(memoryview(gathered)[:PART])
             del gathered[:PART]
+            yield part
     if gathered:
         yield bytes(gathered)

@@ -231,6 +231,17 @@ async def test_a_lease_given_back_while_it_is_renewed_is_free(world: World) -> N
     await take(other, "host-2")
 
 
+async def test_writes_of_one_lease_wait_for_each_other(world: World) -> None:
+    store, _ = world.host()
+    lease = await take(store)
+    world.s3.calls.clear()
+    renewing = [asyncio.ensure_future(store.renew([lease])) for _ in range(2)]
+    for _ in range(5):
+        await asyncio.sleep(0)
+    await asyncio.gather(store.release(lease), *renewing)
+    assert [operation for operation, _ in world.s3.calls] == ["put_object"] * 3, "none met a conflict"
+
+
 async def test_the_time_of_a_lease_counts_from_before_the_request(world: World) -> None:
     store, clock = world.host()
     world.s3.meanwhile = lambda operation: clock.advance(SECOND) if operation == "put_object" else None
