@@ -17,7 +17,7 @@ from .base import Deliver, ErrorInfo, Listener, Outcome, Resources, Status, Trig
 from .descriptor import FunctionDescriptor, QueuePolicy
 from .details import message_details
 from .fields import QueueTriggerFields
-from .poison import poison_message, poison_queue_name, with_failure
+from .poison import LONGEST, LONGEST_ON_SQS, poison_message, poison_queue_name, with_failure
 from .polling import BackOff
 from .singleton import one_host_only
 
@@ -57,7 +57,11 @@ class QueueTrigger(Trigger):
             policy=self.function.policy.queue,
             deliver=deliver,
             to_event=self._event,
-            poison_queue=poison_queue_name(self._queue, self.function.policy.queue.poison_queue),
+            poison_queue=poison_queue_name(
+                self._queue,
+                self.function.policy.queue.poison_queue,
+                longest=LONGEST_ON_SQS if self.function.trigger.storage == "aws" else LONGEST,
+            ),
             resources=self.resources,
             concurrency=self.function.policy.concurrency,
         )
@@ -198,7 +202,9 @@ class QueueListener:
 
     def _trouble(self, error: Exception) -> None:
         state = f"waiting: {error}" if isinstance(error, FunchostError) else f"failing: {error!r}"
-        if state != self.state and not isinstance(error, QueueMissing):
+        if state != self.state and isinstance(error, QueueMissing):
+            log.info("%s waits for its queue. %s", self._function, error)
+        elif state != self.state:
             self._resources.report(f"The queue '{self._queue}' of {self._function} cannot be read: {error}")
         self.state = state
 

@@ -13,8 +13,8 @@ T = TypeVar("T")
 MOST_ENTRIES = 10
 MOST_BYTES = 1024 * 1024
 
-#: Seconds for which a request waits for others. A message that is settled has mostly just cost more than that.
-LINGER = 0.01
+#: Seconds for which a request waits for others: about as long as the call itself takes.
+LINGER = 0.02
 
 #: Makes one call for all items; gives what went wrong with each, None where nothing did.
 Call = Callable[[Sequence[T]], Awaitable[Sequence[Exception | None]]]

@@ -27,6 +27,7 @@ _DENIED = frozenset(
         "KmsAccessDenied",
     }
 )
+_PASSING = frozenset({"OverLimit", "RequestLimitExceeded", "RequestTimeout", "TooManyRequestsException"})
 _CREDENTIALS = frozenset(
     {
         "ExpiredToken",
@@ -44,8 +45,8 @@ _CREDENTIALS = frozenset(
 
 
 def translated(error: Exception, settings: AwsSettings) -> FunchostError:
-    """The error for people. `QueueMissing`, `AccessDenied` (credentials too), or `StoreError` for all that may
-    pass by itself; each of them heals when its cause is gone."""
+    """The error for people: `QueueMissing`, `AccessDenied` (credentials too), `StoreError` for what passes by
+    itself, and `BindingError` for a request that the service will never accept."""
     if isinstance(error, FunchostError):
         return error
     code = error_code(error)
@@ -71,7 +72,15 @@ def _of_service(error: Exception, code: str, settings: AwsSettings) -> FunchostE
             f"{where} does not accept the credentials ({code}). Renew them where boto3 finds them: the "
             "environment, a profile, or the role of this machine."
         )
-    return StoreError(f"{where} answered {code}: {_said(error)}")
+    message = f"{where} answered {code}: {_said(error)}"
+    return StoreError(message) if _may_pass(error, code) else BindingError(message)
+
+
+def _may_pass(error: Exception, code: str) -> bool:
+    """Whether it is the service's trouble: too many calls, or what it calls an error of its own."""
+    response: Any = getattr(error, "response", {})
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
+    return status >= 500 or status == 429 or "Throttl" in code or code in _PASSING
 
 
 def _of_client(error: Exception, settings: AwsSettings) -> FunchostError:

@@ -160,7 +160,8 @@ class QueueClient:
         return {int(failed["Id"]): failure_of(failed, self.name) for failed in answer.get("Failed", ())}
 
     async def _call(self, call: Any, operation: str, **arguments: Any) -> dict[str, Any]:
-        facts = await self.facts()
+        # What is in flight is settled by what is known, however old that is.
+        facts = self._facts or await self.facts()
         try:
             answer: dict[str, Any] = await call("sqs", operation, QueueUrl=facts.url, **arguments)
         except QueueMissing as error:

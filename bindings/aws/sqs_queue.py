@@ -30,6 +30,9 @@ log = logging.getLogger("funchost.bindings.sqs")
 #: has just assigned.
 POLL = timedelta(seconds=10)
 
+#: The same where another endpoint is set: an emulator, which charges nothing and whose user wants it to stop soon.
+EMULATOR_POLL = timedelta(seconds=2)
+
 #: A poll that came back empty sooner than this, in seconds, is followed by a pause as long.
 SHORT_POLL = 1.0
 
@@ -62,10 +65,13 @@ class _Delivery:
 class SqsQueues:
     """`QueueStore` on SQS. `poll` is how long `receive` waits for a message; zero does not wait."""
 
-    def __init__(self, session: AwsSession, clock: Clock | None = None, *, poll: timedelta = POLL) -> None:
+    def __init__(
+        self, session: AwsSession, clock: Clock | None = None, *, poll: timedelta | None = None
+    ) -> None:
         self._session = session
         self._clock = clock or SystemClock()
-        self._poll = poll
+        usual = EMULATOR_POLL if session.settings.endpoint_url else POLL
+        self._poll = usual if poll is None else poll
         self._prefix = session.settings.queue_prefix
         self._clients: dict[str, QueueClient] = {}
         self._deliveries: dict[tuple[str, str], _Delivery] = {}
