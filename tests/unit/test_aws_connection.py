@@ -57,7 +57,7 @@ def test_what_sqs_would_not_take_as_a_name_is_told(tmp_path: Path, queue: str) -
     "binding",
     [
         {"type": "blob", "name": "b", "direction": "in", "path": "files/x", "connection": "Orders"},
-        {"type": "table", "name": "t", "direction": "out", "tableName": "T", "connection": "Orders"},
+        {"type": "table", "name": "t", "direction": "out", "tableName": "Orders", "connection": "Orders"},
     ],
 )
 def test_only_queues_are_served_on_aws(tmp_path: Path, binding: dict[str, Any]) -> None:
