@@ -252,10 +252,12 @@ class QueueListener:
 
     async def _process_in_turn(self, line: list[QueueMessage]) -> None:
         """Messages of one group. When one stays in the queue, those behind it go back: they must not overtake it."""
-        while line and await self._process(line[0]):
-            del line[0]
-            self._tell_room()
-        await asyncio.gather(*map(self._give_back, line[1:]))
+        try:
+            while line and await self._process(line[0]):
+                del line[0]
+                self._tell_room()
+        finally:
+            await asyncio.gather(*map(self._give_back, line[1:]))
 
     async def _process(self, message: QueueMessage) -> bool:
         """Run and settle it; returns whether it has left the queue."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import signal
 import sys
 import threading
 from types import TracebackType
@@ -24,8 +26,10 @@ class EmulatorServer:
         )
         from werkzeug.serving import make_server
 
+        from .moto_objects import mend_objects
         from .moto_queues import mend_queues
 
+        mend_objects()
         mend_queues()
         # One line for each request is nothing that people want to read.
         logging.getLogger("werkzeug").setLevel(logging.WARNING)
@@ -63,7 +67,16 @@ class EmulatorServer:
         self.stop()
 
 
-if __name__ == "__main__":
-    with EmulatorServer(int(sys.argv[1]) if len(sys.argv) > 1 else 0) as server:
+def main() -> None:
+    """Serve until Ctrl+C or SIGTERM; the URL is the one line on stdout."""
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    with (
+        EmulatorServer(int(sys.argv[1]) if len(sys.argv) > 1 else 0) as server,
+        contextlib.suppress(KeyboardInterrupt),
+    ):
         print(server.url, flush=True)
         server.join()
+
+
+if __name__ == "__main__":
+    main()

@@ -417,3 +417,39 @@ async def test_all_pages_of_queues_are_counted(service: Service) -> None:
 async def test_a_look_is_refused_since_it_would_count(service: Service) -> None:
     with pytest.raises(StoreError, match="counts as a delivery"):
         await service.queues.peek("orders", 1)
+
+
+# -- waiting
+
+
+@pytest.mark.parametrize(("endpoint", "seconds"), [(None, 10), ("http://127.0.0.1:1", 2)])
+async def test_a_poll_waits_for_messages_and_no_longer_than_a_stop_may_take(
+    service: Service, endpoint: str | None, seconds: int
+) -> None:
+    settings = AwsSettings(name="Orders", region="eu-west-1", endpoint_url=endpoint)
+    queues = SqsQueues(StubbedSession(settings, service.client), service.clock)
+    service.found()
+    service.stub.add_response(
+        "receive_message", {}, {**_receiving(), "VisibilityTimeout": 30, "WaitTimeSeconds": seconds}
+    )
+    await queues.receive("orders", 10)
+
+
+async def test_after_a_poll_that_brought_something_the_next_one_follows_at_once(service: Service) -> None:
+    await service.received("m")
+    await asyncio.wait_for(service.queues.wait("orders", MINUTE), 0.5)
+
+
+async def test_what_answers_nothing_at_once_is_not_asked_again_and_again(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await service.received()
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    await service.queues.wait("orders", MINUTE)
+    await service.queues.wait("orders", timedelta(milliseconds=100))
+    assert slept == [1.0, 0.1]
