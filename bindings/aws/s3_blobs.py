@@ -47,7 +47,7 @@ class S3Blobs:
         bucket_prefix: str = "",
         create_buckets: bool = False,
     ) -> None:
-        """`bucket_prefix` stands before each container's name, since the names of buckets are the whole world's.
+        """`bucket_prefix` stands before each container's name: buckets share their names with all the world.
 
         With `create_buckets` the bucket of a blob that is put is made when it is missing.
         """

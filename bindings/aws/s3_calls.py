@@ -16,7 +16,7 @@ from .settings import AwsSettings
 
 T = TypeVar("T")
 
-#: Gives the S3 client. It is asked in a thread, and for each call, so that the client may be made late or anew.
+#: Gives the S3 client. Asked in a thread, and for each call, so that the client may be made late or anew.
 ClientFactory = Callable[[], Any]
 
 #: Parameters or answer of an operation, as S3 names them.
@@ -31,7 +31,7 @@ _WITHOUT_REASON = ("301", "400", "403")
 
 
 class S3Calls:
-    """Asks S3. Whatever it does may raise `ObjectMissing`, `BucketMissing`, or another error of `s3_error`."""
+    """Asks S3. Whatever it does may raise `ObjectMissing`, `BucketMissing`, or other errors of `s3_error`."""
 
     def __init__(self, client: ClientFactory, settings: AwsSettings) -> None:
         self._client = client

@@ -15,7 +15,7 @@ CHUNK = 8 * 1024 * 1024
 
 
 class S3Content(AsyncIterator[bytes]):
-    """One version of an object in pieces; each new ``async for`` starts again, so that an attempt can be repeated.
+    """One version of an object in pieces; each new ``async for`` starts again, so an attempt can be repeated.
 
     Each chunk is a request of its own: nothing stays open while the reader takes his time, or leaves.
     Raises `BindingError` when that version is gone or gives way to another while it is read.
@@ -50,7 +50,8 @@ class S3Content(AsyncIterator[bytes]):
                 Bucket=self._bucket, Key=self._key, Range=wanted, IfMatch=self._etag
             )
         except (ObjectMissing, BucketMissing, ConditionFailed) as error:
+            place = f"s3://{self._bucket}/{self._key}"
             raise BindingError(
-                f"s3://{self._bucket}/{self._key} changed while it was being read; its new version runs by itself."
+                f"{place} changed while it was being read; its new version runs by itself."
             ) from error
         return chunk

@@ -39,6 +39,17 @@ class S3Documents:
         self._bucket = bucket
         self._prefix = prefix
 
+    async def check(self) -> None:
+        """Raises what reads and writes would raise, and `StoreError` where conditions are not heeded."""
+        probe = "probe.json"
+        await self._put(probe, b"{}")
+        await self.read(probe)
+        if await self.write(probe, b"[]", None) is not None:
+            raise StoreError(
+                f"s3://{self._bucket} does not heed conditions (If-None-Match), so hosts cannot agree in it; "
+                "use S3 itself, or a service that has conditional writes."
+            )
+
     async def read(self, key: str) -> Document | None:
         """The document, or None when there is none."""
         try:
@@ -55,14 +66,10 @@ class S3Documents:
         """
         condition = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
         try:
-            answer = await self._calls.call(
-                "put_object", **self._place(key), **condition, Body=body, ContentType="application/json"
-            )
+            return await self._put(key, body, **condition)
         except (ConditionFailed, ObjectMissing):
             found = await self.read(key)
             return found.etag if found and found.body == body else None
-        written: str = answer["ETag"]
-        return written
 
     async def change(self, key: str, edit: Callable[[bytes | None], bytes | None]) -> None:
         """Make of the document what `edit` makes of it (None: leave it), again until nobody came in between.
@@ -101,6 +108,14 @@ class S3Documents:
             f"s3://{self._bucket}/{self._prefix}{key} is not what funchost wrote there; remove it, or use "
             "another bucket."
         )
+
+    async def _put(self, key: str, body: bytes, **condition: str) -> str:
+        place = self._place(key)
+        answer = await self._calls.call(
+            "put_object", **place, **condition, Body=body, ContentType="application/json"
+        )
+        etag: str = answer["ETag"]
+        return etag
 
     def _place(self, key: str) -> Fields:
         return {"Bucket": self._bucket, "Key": self._prefix + key}

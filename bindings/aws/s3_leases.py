@@ -1,7 +1,7 @@
 """Leases on S3, for hosts on different machines: one small document for each name, written on a condition.
 
-Nobody compares wall clocks. Who holds a lease counts its time from before the request; who waits for one, from
-when this version of the document was first seen. So the holder always gives up before the others take over.
+Nobody compares wall clocks. Who holds a lease counts its time from before the request; who waits for one,
+from when this version of the document was first seen. So the holder gives up before others take over.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from .s3_calls import ClientFactory, together
 from .s3_documents import Document, S3Documents, key_part
 from .settings import AwsSettings
 
-#: Seconds between two looks, while somebody waits, at the leases that were refused; and how long one is looked
-#: at after it was last asked for.
+#: Seconds between two looks, while somebody waits, at the leases that were refused; and for how long after it
+#: was last asked for a lease is looked at.
 LOOK_INTERVAL = 2.0
 _LOOKED_AT = 60.0
 
@@ -85,6 +85,10 @@ class S3Leases:
         self._released = asyncio.Event()
         self._waiting = 0
         self._looking: asyncio.Task[None] | None = None
+
+    async def check(self) -> None:
+        """Raises `StoreError` or `AccessDenied` where no lease can be kept, before one is needed."""
+        await self._documents.check()
 
     async def acquire(self, name: str, owner: str, period: timedelta = LEASE_PERIOD) -> Lease | None:
         # Cleared before we look: a lease that is given back meanwhile sets it again.

@@ -1,8 +1,8 @@
 """What the host remembers, on S3: a document for each value, and for each scope a few with the versions seen.
 
-S3 and a queue have no transaction together. So a version that is new is written down together with the message
-to be sent for it, in one conditional write that only one host wins; then the message is sent; then it is
-crossed out. Who dies in between leaves the message behind, and the next one to load the scope sends it.
+S3 and a queue have no transaction together. So a new version is written down together with the message to be
+sent for it, in one conditional write that only one host wins; then the message is sent; then it is crossed
+out. Who dies in between leaves the message behind, and the next one to load the scope sends it.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from ..errors import FunchostError
 from .s3_calls import Fields
 
-#: Content from this size on goes in parts of this size, in bytes; few are held at a time. S3 takes 10,000 of them.
+#: Content from this size on goes in parts of this size, in bytes; few are held at a time. S3 takes 10,000.
 PART = 8 * 1024 * 1024
 
 #: Seconds that an upload which is broken off waits for the part that is on its way.

@@ -1,7 +1,8 @@
-"""moto's objects, with conditional writes that are one step, as on S3.
+"""moto's objects, made safe for many callers at once.
 
-moto looks at the condition first and writes then, and another request may come in between: two hosts would hold
-one lease.
+moto looks at the condition of a write first and writes then, and another request may come in between: two hosts
+would hold one lease. And it closes what is overwritten or deleted, while others still read it. On S3 each request
+is one step, and with this one after the other is.
 """
 
 from __future__ import annotations
@@ -13,8 +14,16 @@ from typing import Any
 
 from moto.s3.responses import S3Response
 
-#: Requests that change an object on a condition.
-_GUARDED = ("put_object", "delete_object")
+#: What reads or changes objects.
+_GUARDED = (
+    "get_object",
+    "put_object",
+    "copy_object",
+    "delete_object",
+    "list_objects",
+    "list_objects_v2",
+    "_key_response_post",  # completes uploads in parts
+)
 
 _MARK = "mended_by_funchost"
 

@@ -1,4 +1,4 @@
-"""Blobs on S3 beyond what every blob store promises: parts, conditions, versions, and what a bucket may hold."""
+"""Blobs on S3 beyond what every blob store promises: parts, conditions, versions, buckets."""
 
 from __future__ import annotations
 

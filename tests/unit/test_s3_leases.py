@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import msgspec
 import pytest
@@ -14,8 +15,9 @@ from fakes import ManualClock
 from s3 import SETTINGS
 
 from funchost.bindings.aws import s3_leases
+from funchost.bindings.aws.s3_errors import BucketMissing
 from funchost.bindings.aws.s3_leases import S3Leases
-from funchost.bindings.errors import StoreError
+from funchost.bindings.errors import AccessDenied, StoreError
 from funchost.bindings.lease import LEASE_PERIOD, Lease
 
 DOCUMENT = "storage/funchost/leases/totals.json"
@@ -267,6 +269,45 @@ async def test_a_document_that_is_none_of_ours_is_an_error_that_says_where(world
     world.s3.put_object(Bucket="storage", Key="funchost/leases/totals.json", Body=b"{}")
     with pytest.raises(StoreError, match=r"s3://storage/funchost/leases/totals\.json is not what"):
         await store.acquire("totals", "host-1")
+
+
+# -- checking
+
+
+async def test_a_check_passes_where_leases_can_be_kept(world: World) -> None:
+    store, _ = world.host()
+    await store.check()
+    await store.check()
+    await take(store)
+
+
+class _Careless(FakeS3):
+    """Takes conditions and does not heed them, as some services that resemble S3."""
+
+    def _put_object(self, Bucket: str, Key: str, Body: bytes, **more: Any) -> dict[str, Any]:
+        return super()._put_object(Bucket, Key, Body)
+
+
+async def test_a_check_finds_a_service_that_does_not_heed_conditions(world: World) -> None:
+    world.s3 = _Careless()
+    store, _ = world.host()
+    with pytest.raises(StoreError, match="does not heed conditions"):
+        await store.check()
+
+
+@pytest.mark.parametrize("operation", ["put_object", "get_object"])
+async def test_a_check_tells_what_is_not_allowed(world: World, operation: str) -> None:
+    store, _ = world.host()
+    world.s3.fail(operation, refusal("AccessDenied", "PutObject"))
+    with pytest.raises(AccessDenied, match="s3:PutObject"):
+        await store.check()
+
+
+async def test_a_check_tells_that_the_bucket_is_missing(world: World) -> None:
+    store, _ = world.host()
+    world.s3.missing.add("storage")
+    with pytest.raises(BucketMissing, match="create it"):
+        await store.check()
 
 
 # -- waiting

@@ -1,4 +1,4 @@
-"""State on S3 beyond what every state store promises: several hosts, and hosts that die between two requests."""
+"""State on S3 beyond what every state store promises: several hosts, some dying between two requests."""
 
 from __future__ import annotations
 
