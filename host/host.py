@@ -30,8 +30,9 @@ from .workers.pool import Pool
 if TYPE_CHECKING:
     from ..triggers.http_front import HttpFront
 
-#: How long what was interrupted by the end of the drain time may take to be given back, in seconds.
-SETTLE_TIMEOUT = 5.0
+#: How long what was interrupted by the end of the drain time may take to be given back, in seconds; also how long a
+#: poll may go on, whose messages have to be given back as well.
+SETTLE_TIMEOUT = 12.0
 
 
 class Host:

@@ -93,9 +93,8 @@ def content_of(received: Mapping[str, Any], *, fifo: bool) -> Content:
     group = system.get("MessageGroupId") if fifo else None
     if group:
         properties[_GROUP] = group
-    body = received["Body"]
     return Content(
-        base64.b64decode(body) if own.encoding == "base64" else body.encode(),
+        _decoded(received["Body"], own.encoding),
         properties,
         from_milliseconds(own.expires) if own.expires is not None else None,
         group,
@@ -120,6 +119,13 @@ def _encoded(body: bytes) -> tuple[str, str]:
         return text, ""
     # An empty body is none for SQS; a lone padding reads as nothing again.
     return base64.b64encode(body).decode() or "=", "base64"
+
+
+def _decoded(body: str, encoding: str) -> bytes:
+    try:
+        return base64.b64decode(body) if encoding == "base64" else body.encode()
+    except ValueError:
+        return body.encode()  # somebody has put another body under our attribute
 
 
 def _expires(message: OutgoingMessage, now: datetime) -> int | None:

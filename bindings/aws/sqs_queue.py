@@ -12,7 +12,7 @@ import logging
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 from ..clock import Clock, SystemClock, from_milliseconds
@@ -22,7 +22,7 @@ from ..table import OutgoingEntity
 from .session import AwsSession
 from .sqs_client import QueueClient, QueueFacts, all_done
 from .sqs_limits import LONGEST_VISIBILITY, check_size
-from .sqs_message import content_of, entry_of, shortened
+from .sqs_message import Content, content_of, entry_of, shortened
 
 log = logging.getLogger("funchost.bindings.sqs")
 
@@ -56,6 +56,8 @@ class _Delivery:
     """What is known here of a delivery while it is in flight."""
 
     receipt: Receipt
+    #: Until when it is hidden, on the clock that never steps.
+    until: float
     #: SQS has said that it is somebody else's by now.
     lost: bool = False
     #: What its run put out is sent already; only the deletion is left.
@@ -116,9 +118,17 @@ class SqsQueues:
             self._waited.add(queue)
         else:
             self._waited.discard(queue)
-        hidden_until = self._clock.now() + timedelta(seconds=seconds)
-        messages = [self._delivered(queue, one, facts, now, hidden_until) for one in found]
-        return await self._without_expired(messages)
+        over: list[dict[str, Any]] = []
+        messages: list[QueueMessage] = []
+        for one in found:
+            content = content_of(one, fifo=client.fifo)
+            if content.expires_at and content.expires_at <= self._clock.now():
+                over.append(one)
+            else:
+                messages.append(self._delivered(queue, one, content, facts, now + seconds))
+        # What cannot be deleted now comes again, and is passed over again.
+        await asyncio.gather(*(client.delete(one["ReceiptHandle"]) for one in over), return_exceptions=True)
+        return messages
 
     async def wait(self, queue: str, limit: timedelta) -> None:
         # Receiving has waited already. This only keeps from asking again and again what answers nothing at once.
@@ -126,12 +136,12 @@ class SqsQueues:
         await asyncio.sleep(min(pause, max(limit.total_seconds(), 0.0)))
 
     def _delivered(
-        self, queue: str, received: dict[str, Any], facts: QueueFacts, now: float, hidden_until: datetime
+        self, queue: str, received: dict[str, Any], content: Content, facts: QueueFacts, until: float
     ) -> QueueMessage:
-        content = content_of(received, fifo=self._client(queue).fifo)
         told = received["Attributes"]
+        now = self._clock.monotonic()
         receipt = Receipt(received["ReceiptHandle"], now)
-        self._deliveries[queue, received["MessageId"]] = _Delivery(receipt)
+        self._deliveries[queue, received["MessageId"]] = _Delivery(receipt, until)
         inserted_at = from_milliseconds(int(told["SentTimestamp"]))
         return QueueMessage(
             queue=queue,
@@ -141,18 +151,12 @@ class SqsQueues:
             dequeue_count=int(told["ApproximateReceiveCount"]),
             inserted_at=inserted_at,
             expires_at=content.expires_at or inserted_at + facts.retention,
-            next_visible_at=hidden_until,
+            next_visible_at=self._clock.now() + timedelta(seconds=until - now),
             first_received_at=from_milliseconds(int(told["ApproximateFirstReceiveTimestamp"])),
             properties=content.properties,
             group=content.group,
             redriven=facts.redriven,
         )
-
-    async def _without_expired(self, messages: list[QueueMessage]) -> list[QueueMessage]:
-        now = self._clock.now()
-        expired = [message for message in messages if message.expires_at and message.expires_at <= now]
-        await all_done(self._delete(message) for message in expired)
-        return [message for message in messages if message not in expired]
 
     # -- settling
 
@@ -170,8 +174,10 @@ class SqsQueues:
             )
             delivery.lost = True
             return
+        until = self._clock.monotonic() + seconds
         try:
             await self._client(message.queue).hide(message.receipt.handle, seconds)
+            delivery.until = until
         except (ReceiptLost, BindingError, QueueMissing):
             delivery.lost = True
             log.warning("Message %s of '%s' is not this host's any more.", message.id, message.queue)
@@ -236,12 +242,13 @@ class SqsQueues:
         self._deliveries.pop((message.queue, message.id), None)
 
     def _in_flight(self, message: QueueMessage) -> _Delivery:
-        """The delivery. Raises `ReceiptLost` when it is over, or on a FIFO queue when SQS said that it is lost; a
-        standard queue may have kept it all the same."""
+        """The delivery. Raises `ReceiptLost` when it is over, and on a FIFO queue also when its time was: SQS then
+        takes no settlement any more, while a standard queue does if nobody else got the message."""
         delivery = self._deliveries.get((message.queue, message.id))
         if delivery is None or delivery.receipt != message.receipt:
             raise ReceiptLost
-        if delivery.lost and self._client(message.queue).fifo:
+        late = delivery.lost or self._clock.monotonic() > delivery.until
+        if late and self._client(message.queue).fifo:
             raise ReceiptLost
         return delivery
 

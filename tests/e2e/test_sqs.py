@@ -201,6 +201,29 @@ def http_output() -> dict[str, Any]:
     return {"type": "http", "name": "$return", "direction": "out"}
 
 
+def test_what_the_host_keeps_for_itself_stays_in_the_embedded_store(tmp_path: Path, aws: Aws) -> None:
+    app = App(tmp_path)
+    code = """
+        from ledger import note
+
+        def main(job: str) -> str:
+            note("got", job)
+            return "found"
+    """
+    file = {"type": "fileTrigger", "name": "job", "path": "inbox/{name}.txt"}
+    app.add("files", code, file, {**output("done"), "connection": ""})
+    (tmp_path / "inbox").mkdir()
+    aws.create_queue("done")
+    settings = {
+        key.replace("Orders__", "AzureWebJobsStorage__"): value for key, value in aws.app_settings().items()
+    }
+    with RunningHost(app.root, env=settings) as host:
+        host.wait_for("AzureWebJobsStorage leads elsewhere, but locks")
+        app.write("inbox/a.txt", "content")
+        app.wait_for_lines(1, "got")
+        until(lambda: aws.counts("done")[0] == 1, 10)
+
+
 def test_a_blob_on_aws_is_refused_with_what_to_do(tmp_path: Path, aws: Aws) -> None:
     app = App(tmp_path)
     blob = {"type": "blob", "name": "$return", "direction": "out", "path": "files/x", "connection": "Orders"}

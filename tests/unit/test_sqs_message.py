@@ -111,6 +111,11 @@ def test_an_attribute_of_our_name_from_somebody_else_is_no_trouble() -> None:
     assert delivered({"MessageBody": "a", "MessageAttributes": theirs}).properties == {}
 
 
+def test_a_body_that_is_not_encoded_as_it_says_is_taken_as_it_is() -> None:
+    entry = sent(b"\xff")
+    assert delivered({**entry, "MessageBody": "a"}).body == b"a"
+
+
 def test_a_time_to_live_travels_with_the_message() -> None:
     content = delivered(sent(ttl=timedelta(minutes=1)))
     assert content.expires_at == NOW + timedelta(minutes=1)

@@ -52,13 +52,16 @@ class Service:
         self.stub.add_response("get_queue_url", {"QueueUrl": URL}, {"QueueName": self.name})
         self.stub.add_response("get_queue_attributes", {"Attributes": attributes})
 
-    def receives(self, *ids: str, **attributes: str) -> None:
-        """The next receive brings these messages."""
+    def receives(self, *ids: str, own: dict[str, str] | None = None, **attributes: str) -> None:
+        """The next receive brings these messages; `own` is what stands in the attribute of ours, by id."""
         messages = [
             {
                 "MessageId": id_,
                 "ReceiptHandle": f"handle-{id_}",
                 "Body": id_,
+                "MessageAttributes": {
+                    "funchost": {"DataType": "String", "StringValue": (own or {}).get(id_, "{}")}
+                },
                 "Attributes": {
                     "SentTimestamp": "1772366400000",
                     "ApproximateFirstReceiveTimestamp": "1772366400000",
@@ -79,7 +82,7 @@ class Service:
         """The next call fails as a whole."""
         self.stub.add_client_error(operation, code, message, status)
 
-    async def received(self, *ids: str, **attributes: str) -> list[QueueMessage]:
+    async def received(self, *ids: str, **attributes: Any) -> list[QueueMessage]:
         self.found()
         self.receives(*ids, **attributes)
         return await self.queues.receive(self.name, 10)
@@ -353,6 +356,37 @@ async def test_on_a_fifo_queue_a_lost_message_changes_nothing_any_more(
     with pytest.raises(ReceiptLost):
         await service.queues.complete(lost, [message(b"bill")])
     service.stub.assert_no_pending_responses()
+
+
+async def test_on_a_fifo_queue_a_message_is_lost_when_its_time_is_over(service: Service) -> None:
+    fifo = Service("orders.fifo")
+    [renewed] = await fifo.received("m", MessageGroupId="g")
+    fifo.clock.advance(timedelta(seconds=29))
+    fifo.answers("change_message_visibility_batch")
+    await fifo.queues.renew([renewed])
+    fifo.clock.advance(timedelta(seconds=29))
+    fifo.answers("change_message_visibility_batch")
+    await fifo.queues.renew([renewed])
+    fifo.clock.advance(timedelta(seconds=31))
+    with pytest.raises(ReceiptLost):
+        await fifo.queues.complete(renewed, [message(b"bill")])
+    fifo.stub.assert_no_pending_responses()
+
+
+async def test_a_message_whose_time_to_live_is_over_takes_no_other_with_it(service: Service) -> None:
+    service.found()
+    service.receives("m", "n", own={"m": '{"expires": 1}'})
+    service.refuses("delete_message_batch", "AccessDenied", 403)
+    [received] = await service.queues.receive("orders", 10)
+    assert received.id == "n"
+
+
+async def test_a_message_older_than_its_queue_keeps_any_is_still_run(service: Service) -> None:
+    # The clocks of this machine and of AWS may differ: what SQS delivers is delivered.
+    service.found(MessageRetentionPeriod="60")
+    service.receives("m")
+    service.clock.advance(timedelta(days=30))
+    assert len(await service.queues.receive("orders", 10)) == 1
 
 
 async def test_a_renewal_that_fails_as_a_whole_is_told_and_nothing_is_lost(service: Service) -> None:
