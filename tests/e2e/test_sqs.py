@@ -224,6 +224,39 @@ def test_what_the_host_keeps_for_itself_stays_in_the_embedded_store(tmp_path: Pa
         until(lambda: aws.counts("done")[0] == 1, 10)
 
 
+def test_the_command_line_sends_to_a_queue_of_a_connection_and_counts_it(tmp_path: Path, aws: Aws) -> None:
+    app = App(tmp_path)
+    aws.create_queue("Orders.fifo", FifoQueue="true")
+    place = ("--connection", "Orders", "--root", app.root)
+    sent = funchost("queues", "send", "Orders.fifo", "hello", *place, env=aws.app_settings())
+    assert (sent.returncode, sent.stderr) == (0, b"Sent 5 bytes to Orders.fifo.\n")
+    listed = funchost("queues", "list", "--json", *place, env=aws.app_settings())
+    [depth] = json.loads(listed.stdout)
+    assert (depth["queue"], depth["visible"], depth["oldest"]) == ("Orders.fifo", 1, None)
+    looked = funchost("queues", "peek", "Orders.fifo", *place, env=aws.app_settings())
+    assert looked.returncode != 0
+    assert b"SQS does not show messages" in looked.stderr
+    assert not app.store.exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"Orders": "AccountName=a;AccountKey=b"}, b"holds an Azure Storage connection"),
+        ({"Orders__provider": "aws", "Orders__regoin": "x"}, b"'Orders__regoin' is not one of a connection"),
+    ],
+)
+def test_the_command_line_refuses_a_connection_that_cannot_be_used(
+    tmp_path: Path, settings: dict[str, str], said: bytes
+) -> None:
+    app = App(tmp_path)
+    sent = funchost(
+        "queues", "send", "orders", "x", "--connection", "Orders", "--root", app.root, env=settings
+    )
+    assert sent.returncode == 3
+    assert said in sent.stderr
+
+
 def test_a_blob_on_aws_is_refused_with_what_to_do(tmp_path: Path, aws: Aws) -> None:
     app = App(tmp_path)
     blob = {"type": "blob", "name": "$return", "direction": "out", "path": "files/x", "connection": "Orders"}
