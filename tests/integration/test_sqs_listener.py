@@ -19,7 +19,7 @@ from funchost.bindings.queue import OutgoingMessage, QueueMessage
 from funchost.triggers.base import ErrorInfo, Outcome, Status, TriggerEvent
 from funchost.triggers.descriptor import QueuePolicy
 from funchost.triggers.poison import poison_queue_name
-from funchost.triggers.queue import QueueListener
+from funchost.triggers.queue_listener import QueueListener
 
 DEADLINE = 30.0
 

@@ -18,7 +18,8 @@ from funchost.bindings.table import OutgoingEntity
 from funchost.triggers.base import ErrorInfo, Outcome, Status, TriggerEvent
 from funchost.triggers.descriptor import Policy, QueuePolicy, SingletonMode, SingletonPolicy
 from funchost.triggers.fields import QueueTriggerFields
-from funchost.triggers.queue import QueueListener, QueueTrigger
+from funchost.triggers.queue import QueueTrigger
+from funchost.triggers.queue_listener import QueueListener
 from funchost.triggers.singleton import ListenerLease
 
 FAILED = make_outcome(Status.FAILED, ErrorInfo("ValueError", "bad order", "Traceback: …"))
