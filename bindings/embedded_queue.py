@@ -102,6 +102,9 @@ class EmbeddedQueues:
         for queue in queues:
             self._store.announce(f"queue:{queue}")
 
+    def lease_of(self, queue: str) -> timedelta:
+        return LEASE
+
     async def receive(self, queue: str, limit: int, lease: timedelta = LEASE) -> list[QueueMessage]:
         # Cleared before we look: a message that comes in meanwhile sets it again.
         self._event(queue).clear()

@@ -22,7 +22,7 @@ class ConfigurationError(FunchostError):
 
 
 class StoreError(FunchostError):
-    """The embedded store cannot be used."""
+    """The store cannot be used now."""
 
 
 class StoreInUseError(StoreError):
@@ -36,6 +36,10 @@ class StoreInUseError(StoreError):
 
 class QueueMissing(FunchostError):
     """The queue does not exist (yet)."""
+
+
+class AccessDenied(FunchostError):
+    """The service does not let this host do that."""
 
 
 class MessageTooLarge(FunchostError):

@@ -68,6 +68,9 @@ class MemoryQueues:
             self._queues.setdefault(message.queue, {})[stored.number] = stored
             self._event(message.queue).set()
 
+    def lease_of(self, queue: str) -> timedelta:
+        return LEASE
+
     async def receive(self, queue: str, limit: int, lease: timedelta = LEASE) -> list[QueueMessage]:
         self._event(queue).clear()
         now = self._clock.now()

@@ -1,4 +1,4 @@
-"""Names that queues, containers and blobs may have (Azure's rules, so that an app can move)."""
+"""Names that queues, containers and blobs may have: Azure's rules, so that an app can move, and those of SQS."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from .errors import BindingError
 
 _QUEUE = re.compile(r"(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", re.ASCII)
 _CONTAINER = re.compile(r"(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]|\$root|\$web", re.ASCII)
+_SQS_QUEUE = re.compile(r"(?=.{1,80}\Z)[A-Za-z0-9_-]+(\.fifo)?", re.ASCII)
 _RULE = "3 to 63 lower-case letters, digits and single hyphens, with a letter or digit at both ends"
 
 
@@ -46,3 +47,14 @@ def blob_path(text: str) -> tuple[str, str]:
     if not slash or not name:
         raise BindingError(f"'{text}' is not a blob path; write it as container/name.")
     return container_name(container), blob_name(name)
+
+
+def sqs_queue_name(text: str) -> str:
+    """The name as it is, since SQS tells upper from lower case. Raises `BindingError` when no queue of SQS can be
+    called so."""
+    if not _SQS_QUEUE.fullmatch(text):
+        raise BindingError(
+            f"'{text}' is not the name of a queue on SQS: it takes 1 to 80 letters, digits, hyphens and "
+            "underscores, and ends with .fifo for a FIFO queue."
+        )
+    return text

@@ -46,6 +46,10 @@ class QueueMessage(msgspec.Struct, kw_only=True, frozen=True):
     #: When the message was first delivered to anyone.
     first_received_at: datetime | None
     properties: dict[str, Any]
+    #: Messages of one group are handed out in their order, and run one after the other; None: no order.
+    group: str | None = None
+    #: Whether its store gives it up by itself after too many deliveries; it is then not ours to do.
+    redriven: bool = False
 
 
 class PeekedMessage(msgspec.Struct, kw_only=True, frozen=True):
@@ -89,10 +93,14 @@ class QueueStore(Protocol):
         is sent, and `EntityConflict`, which leaves all as it was.
         """
 
+    def lease_of(self, queue: str) -> timedelta:
+        """How long a message of `queue` is hidden when it is received or renewed, unless another time is said."""
+
     async def receive(self, queue: str, limit: int, lease: timedelta = LEASE) -> list[QueueMessage]:
         """Take up to `limit` visible messages, oldest first, and hide them for `lease`.
 
-        Raises `QueueMissing` where the store knows queues that do not exist.
+        A store may wait some seconds for the first of them; whoever stops waits for it to return, since what it
+        brings is in flight. Raises `QueueMissing` where the store knows queues that do not exist.
         """
 
     async def renew(self, messages: Sequence[QueueMessage], lease: timedelta = LEASE) -> None:

@@ -32,8 +32,9 @@ from .workers.pool import Pool
 if TYPE_CHECKING:
     from ..triggers.http_front import HttpFront
 
-#: How long what was interrupted by the end of the drain time may take to be given back, in seconds.
-SETTLE_TIMEOUT = 5.0
+#: How long what was interrupted by the end of the drain time may take to be given back, in seconds; also how long a
+#: poll may go on, whose messages have to be given back as well.
+SETTLE_TIMEOUT = 12.0
 
 #: How long what a start had begun may take to end when it fails: nothing runs yet.
 _ABORT = timedelta(seconds=1)

@@ -34,6 +34,7 @@ def make_resources(
         tables=lambda connection: storage.tables,
         locks=storage.locks,
         state=storage.state,
+        own_queues=storage.queues,
         wakeups=wakeups,
         watch=Watch(),
         http=http,
@@ -48,4 +49,4 @@ def _queues(configuration: Configuration, storage: EmbeddedStorage, connection: 
     if not found.usable:
         message = found.message or f"The connection '{connection}' cannot be used."
         raise ConfigurationError(message, key="connection")
-    return storage.queues
+    return storage.aws.queues(found.aws) if found.aws else storage.queues

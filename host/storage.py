@@ -1,4 +1,5 @@
-"""The host's storage, put together: the embedded store with its queues, blobs, tables, leases and state."""
+"""The host's storage, put together: the embedded store with its queues, blobs, tables, leases and state, and what
+connections to AWS lead to."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+from ..bindings.aws.stores import AwsStores
 from ..bindings.clock import Clock, new_id
 from ..bindings.embedded_lease import EmbeddedLeases
 from ..bindings.embedded_queue import MAX_BODY, MAX_BODY_BASE64, EmbeddedQueues
@@ -42,6 +44,8 @@ class EmbeddedStorage:
         self.tables = EmbeddedTables(self.store)
         self.state = EmbeddedState(self.store, self.queues)
         self.locks = Locks(EmbeddedLeases(self.store), self.owner, report=report)
+        #: What named connections lead to beside it.
+        self.aws = AwsStores(clock)
         self.presence = Presence(self.store, self.owner, report=report)
 
     async def sweep(self) -> None:
@@ -55,7 +59,8 @@ class EmbeddedStorage:
                 self._report(str(error))
 
     async def close(self) -> None:
-        """Give back leases and messages, and close the store."""
+        """Give back leases and messages, and close the store and all connections."""
+        self.aws.close()
         await self.locks.stop()
         await self.presence.stop()
         await self.store.close()

@@ -59,6 +59,7 @@ def memory_resources(
         tables=lambda connection: tables,
         locks=Locks(leases or MemoryLeases(clock), owner, report=report),
         state=MemoryState(own),
+        own_queues=chosen("") if callable(chosen) else chosen,
         wakeups=cast(Any, None),
         watch=cast(Any, None),
         clock=clock,

@@ -168,6 +168,8 @@ class Resources:
     #: The leases of this host.
     locks: Locks
     state: StateStore
+    #: The host's own queues, where `state` puts what was recorded.
+    own_queues: QueueStore
     wakeups: Wakeups
     #: Change events of folders.
     watch: Watch

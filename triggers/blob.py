@@ -25,7 +25,7 @@ from .blob_source import BlobFolder, BlobMessage, BlobSource
 from .descriptor import FunctionDescriptor
 from .details import message_details, shown_time
 from .fields import BlobTriggerFields
-from .queue import QueueListener
+from .queue_listener import QueueListener
 from .scan import ScannedQueue, Scanner, scan_interval
 from .singleton import ListenerLease, one_host_only
 
@@ -62,7 +62,7 @@ class BlobTrigger(Trigger):
         queue = QueueListener(
             function=name,
             queue=self.queue,
-            store=self.resources.queues(""),
+            store=self.resources.own_queues,
             policy=self.function.policy.queue,
             deliver=deliver,
             to_event=self.event,

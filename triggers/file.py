@@ -25,7 +25,7 @@ from .fields import FileTriggerFields
 from .file_place import FilePlace, printable
 from .file_source import FileMessage, FileSource, FileWatching
 from .own_writes import GENERATIONS, OwnWrites
-from .queue import QueueListener
+from .queue_listener import QueueListener
 from .scan import ScannedQueue, Scanner, scan_interval
 from .singleton import ListenerLease, one_host_only
 
@@ -70,7 +70,7 @@ class FileTrigger(Trigger):
         queue = QueueListener(
             function=name,
             queue=self.queue,
-            store=resources.queues(""),
+            store=resources.own_queues,
             policy=self.function.policy.queue,
             deliver=deliver,
             to_event=self.event,

@@ -14,20 +14,26 @@ from .base import Outcome
 
 _SUFFIX = "-poison"
 
-#: The longest queue name.
-_LONGEST_NAME = 63
+#: How the names of FIFO queues of SQS end.
+_FIFO = ".fifo"
+
+#: The longest name of a queue, and of one on SQS.
+LONGEST = 63
+LONGEST_ON_SQS = 80
 
 #: Failed deliveries that are remembered with a message; the first ones go when there are more.
 _FAILURES_KEPT = 20
 
 
-def poison_queue_name(queue: str, configured: str | None) -> str | None:
-    """Where messages of `queue` go when they are given up; None when they never are."""
+def poison_queue_name(queue: str, configured: str | None, *, longest: int = LONGEST) -> str | None:
+    """Where messages of `queue` go when they are given up; None when they never are. `longest` is what its store
+    takes as a name."""
     if configured:
         return None if configured == queue else configured
-    if queue.endswith(_SUFFIX) or len(queue) + len(_SUFFIX) > _LONGEST_NAME:
+    name = queue.removesuffix(_FIFO)
+    if name.endswith(_SUFFIX) or len(queue) + len(_SUFFIX) > longest:
         return None
-    return queue + _SUFFIX
+    return name + _SUFFIX + queue.removeprefix(name)
 
 
 def with_failure(message: QueueMessage, outcome: Outcome) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from ...bindings.entity import is_key, table_name
 from ...bindings.errors import BindingError, ConfigurationError, FunchostError
 from ...bindings.expressions import Template
 from ...bindings.filter_template import FilterTemplate
-from ...bindings.names import blob_path, container_name, queue_name
+from ...bindings.names import blob_path, container_name, queue_name, sqs_queue_name
 from ...bindings.patterns import FilePattern, PathPattern
 from ...bindings.time_span import parse_time_span
 from ..config.jsonc import KeyPath
@@ -19,10 +19,20 @@ from ..config.report import Report
 #: Bindings that lead to a queue, blob or table store.
 STORED = frozenset({"queueTrigger", "queue", "blobTrigger", "blob", "table"})
 
+#: Those of them that lead to a queue.
+QUEUES = frozenset({"queueTrigger", "queue"})
 
-def check_binding(kind: str, fields: Mapping[str, Any], report: Report, path: KeyPath) -> dict[str, Any]:
-    """The fields of a binding of type `kind` as they count (queue names in lower case); tells what cannot be."""
+
+def check_binding(
+    kind: str, fields: Mapping[str, Any], report: Report, path: KeyPath, storage: str = "embedded"
+) -> dict[str, Any]:
+    """The fields of a binding of type `kind` as they count (queue names in lower case); tells what cannot be.
+
+    `storage` is the kind of its connection: queues of AWS have names by other rules.
+    """
     checks = {**_CHECKS, "path": _PATHS[kind]} if kind in _PATHS else _CHECKS
+    if storage == "aws" and kind in QUEUES:
+        checks = {**checks, **_SQS_CHECKS}
     checked = dict(fields)
     for key in [each for each in checked if each in checks]:
         try:
@@ -32,10 +42,10 @@ def check_binding(kind: str, fields: Mapping[str, Any], report: Report, path: Ke
     return checked
 
 
-def _queue_name(kind: str, text: str) -> str:
+def _queue_name(kind: str, text: str, by_rule: Callable[[str], str] = queue_name) -> str:
     template = Template.parse(text)
     if template.is_literal:
-        return queue_name(text)
+        return by_rule(text)
     if kind == "queueTrigger":
         raise ConfigurationError(
             "The queue of a trigger cannot depend on an event; only %SETTING% can be filled in."
@@ -123,6 +133,10 @@ _CHECKS: Mapping[str, Callable[[str, Any], Any]] = {
     "scanInterval": _scan_interval,
     "visibilityDelay": _duration,
     "timeToLive": _time_to_live,
+}
+_SQS_CHECKS: Mapping[str, Callable[[str, Any], Any]] = {
+    "queueName": lambda kind, text: _queue_name(kind, text, sqs_queue_name),
+    "poisonQueueName": lambda kind, text: sqs_queue_name(text),
 }
 #: Where the errors themselves do not say what to do.
 _FIXES: Mapping[str, str] = {

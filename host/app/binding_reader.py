@@ -18,7 +18,7 @@ from ..config.jsonc import KeyPath
 from ..config.report import Report
 from ..config.settings import AppSettings
 from ..config.vocabulary import nearest
-from .binding_checks import STORED, check_binding
+from .binding_checks import QUEUES, STORED, check_binding
 from .function_models import (
     DIRECTIONS,
     NOT_SERVED,
@@ -117,7 +117,7 @@ class BindingReader:
         }
         kind = self._spelled(checked["type"])
         assert kind is not None, "it has a model"
-        return check_binding(kind, fields, self._report, path)
+        return check_binding(kind, fields, self._report, path, self._storage(kind, fields))
 
     def _binding(self, checked: dict[str, Any], fields: dict[str, Any]) -> Binding:
         kind = self._spelled(checked["type"])
@@ -180,8 +180,13 @@ class BindingReader:
             return
         if connection.message:
             tell = self._report.warning if connection.usable else self._report.error
-            fix = "Set it to UseDevelopmentStorage=true for the embedded store."
-            tell((*path, "connection"), connection.message, fix)
+            tell((*path, "connection"), connection.message, connection.fix)
+        elif connection.kind == "aws" and binding.type not in QUEUES:
+            self._report.error(
+                (*path, "connection"),
+                f"The connection '{connection.setting}' leads to AWS, where this version knows only queues.",
+                f"Give this {binding.type} a connection of its own, to the embedded store.",
+            )
 
     def _errors(self) -> list[str]:
         return [problem.message for problem in self._report.problems if problem.severity == "error"]

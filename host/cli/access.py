@@ -14,8 +14,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...bindings.aws.stores import AwsStores
 from ...bindings.clock import SystemClock
 from ...bindings.errors import ConfigurationError, NotFound
+from ...bindings.memory_queues import MemoryQueues
 from ...triggers.descriptor import Problem
 from ..config.settings import Settings
 from ..config.vocabulary import nearest
@@ -28,6 +30,7 @@ from .options import App
 from .output import show_problems
 
 if TYPE_CHECKING:
+    from ...bindings.queue import QueueStore
     from ..host import Host
     from .client import HostClient
 
@@ -42,6 +45,28 @@ async def opened_store(app: App) -> AsyncIterator[EmbeddedStorage]:
         yield storage
     finally:
         await storage.close()
+
+
+@asynccontextmanager
+async def opened_queues(app: App, connection: str | None, *, make: bool = True) -> AsyncIterator[QueueStore]:
+    """The queues that functions with this connection have; None is the app's own storage. Unless it is to `make`
+    the store, one that is not there is empty. Raises `ConfigurationError` for a connection that cannot be used."""
+    app.check()
+    found = Settings.load(app.root, os.environ).app.connection(connection or "")
+    if connection and not found.usable:
+        raise ConfigurationError(found.message or f"The connection '{connection}' cannot be used.")
+    if found.aws is None and not make and not app.store_folder.exists():
+        yield MemoryQueues()
+        return
+    if found.aws is None:
+        async with opened_store(app) as storage:
+            yield storage.queues
+        return
+    stores = AwsStores(SystemClock())
+    try:
+        yield stores.queues(found.aws)
+    finally:
+        stores.close()
 
 
 @asynccontextmanager

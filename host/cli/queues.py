@@ -9,10 +9,10 @@ import click
 
 from ...bindings.counted import counted
 from ...bindings.errors import BindingError, MessageTooLarge, NotFound
-from ...bindings.names import queue_name
+from ...bindings.names import queue_name, sqs_queue_name
 from ...bindings.queue import DEFAULT_TTL, OutgoingMessage, PeekedMessage, QueueDepth
 from ..config.vocabulary import nearest
-from .access import opened_store
+from .access import opened_queues
 from .main import run_async
 from .message import message_document, message_text, moment_text
 from .options import App, Content, Duration, Group, Moment, app_options, json_option
@@ -23,15 +23,25 @@ _INTERNAL = "azure-webjobs-"
 
 
 class QueueName(click.ParamType[str]):
-    """The name of a queue, as Azure would take it."""
+    """The name of a queue, as Azure would take it; of a connection of its own, also as SQS would."""
 
     name = "queue"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        # Not given, it may still be a placeholder of click's.
+        elsewhere = ctx is not None and isinstance(ctx.params.get("connection"), str)
         try:
-            return queue_name(value)
+            return sqs_queue_name(value) if elsewhere else queue_name(value)
         except BindingError as error:
             self.fail(str(error), param, ctx)
+
+
+#: Looked at before the queue's name, which it decides about.
+connection_option = click.option(
+    "--connection",
+    is_eager=True,
+    help="Where a connection of this name leads. Default: the app's own storage.",
+)
 
 
 @click.group(cls=Group)
@@ -45,9 +55,16 @@ def queues() -> None:
 @click.option("--delay", type=Duration(), help="Let it be seen only after this time, such as 10m.")
 @click.option("--at", type=Moment(), help="Let it be seen only from this moment, such as 2030-01-31T18:00.")
 @click.option("--ttl", type=Duration(), default=DEFAULT_TTL, help="How long it is kept unread. Default 7d.")
+@connection_option
 @app_options
 def send(
-    app: App, queue: str, body: bytes, delay: timedelta | None, at: datetime | None, ttl: timedelta
+    app: App,
+    queue: str,
+    body: bytes,
+    delay: timedelta | None,
+    at: datetime | None,
+    ttl: timedelta,
+    connection: str | None,
 ) -> None:
     """Send a message.
 
@@ -59,7 +76,7 @@ def send(
         queue=queue, body=body, visible_at=visible_at, ttl=_checked_ttl(visible_at, ttl)
     )
     try:
-        run_async(lambda: _send(app, message))
+        run_async(lambda: _send(app, connection, message))
     except MessageTooLarge as error:
         fail(error, Exit.USAGE)
     when = f", to be seen from {moment_text(visible_at)}" if visible_at else ""
@@ -70,13 +87,14 @@ def send(
 @click.argument("queue", type=QueueName())
 @click.option("-n", "count", type=click.IntRange(1, 10_000), default=10, help="How many. Default 10.")
 @json_option
+@connection_option
 @app_options
-def peek(app: App, queue: str, count: int, as_json: bool) -> None:
+def peek(app: App, queue: str, count: int, as_json: bool, connection: str | None) -> None:
     """Look at the messages of a queue.
 
     None is received by that. The next one comes first. For messages that were given up (those in poison queues) the reason is shown.
     """
-    messages = run_async(lambda: _peek(app, queue, count))
+    messages = run_async(lambda: _peek(app, connection, queue, count))
     if as_json:
         emit_json([message_document(message) for message in messages])
     elif messages:
@@ -88,12 +106,13 @@ def peek(app: App, queue: str, count: int, as_json: bool) -> None:
 @queues.command("list")
 @click.option("--all", "show_all", is_flag=True, help="Also those that funchost keeps for itself.")
 @json_option
+@connection_option
 @app_options
-def list_queues(app: App, show_all: bool, as_json: bool) -> None:
+def list_queues(app: App, show_all: bool, as_json: bool, connection: str | None) -> None:
     """List the queues with what they hold."""
     depths = [
         depth
-        for depth in run_async(lambda: _depths(app))
+        for depth in run_async(lambda: _depths(app, connection))
         if show_all or not depth.queue.startswith(_INTERNAL)
     ]
     now = datetime.now(UTC)
@@ -140,28 +159,25 @@ def _checked_ttl(visible_at: datetime | None, ttl: timedelta) -> timedelta:
     return ttl
 
 
-async def _send(app: App, message: OutgoingMessage) -> None:
-    async with opened_store(app) as storage:
-        await storage.queues.send([message])
+async def _send(app: App, connection: str | None, message: OutgoingMessage) -> None:
+    async with opened_queues(app, connection) as store:
+        await store.send([message])
 
 
-async def _peek(app: App, queue: str, count: int) -> list[PeekedMessage]:
-    known = [depth.queue for depth in await _depths(app)]
+async def _peek(app: App, connection: str | None, queue: str, count: int) -> list[PeekedMessage]:
+    known = [depth.queue for depth in await _depths(app, connection)]
     if queue not in known:
         near = nearest(queue, known)
         shown = [name for name in known if not name.startswith(_INTERNAL)]
         hint = f"Did you mean {near}?" if near else f"There are: {', '.join(shown)}." if shown else ""
         raise NotFound(f"There is no queue '{queue}': no message was ever sent to it. {hint}".rstrip())
-    async with opened_store(app) as storage:
-        return await storage.queues.peek(queue, count)
+    async with opened_queues(app, connection) as store:
+        return await store.peek(queue, count)
 
 
-async def _depths(app: App) -> list[QueueDepth]:
-    app.check()
-    if not app.store_folder.exists():
-        return []  # looking makes no store
-    async with opened_store(app) as storage:
-        return await storage.queues.depths()
+async def _depths(app: App, connection: str | None) -> list[QueueDepth]:
+    async with opened_queues(app, connection, make=False) as store:
+        return await store.depths()
 
 
 def _depth_row(depth: QueueDepth, now: datetime) -> tuple[str, ...]:

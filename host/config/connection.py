@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from ...bindings.aws.settings import AwsSettings
+from .aws_connection import AwsProblem, aws_settings
+
 #: The setting of the host's own storage.
 HOST_STORAGE = "AzureWebJobsStorage"
+
+#: What to do about most connections that lead elsewhere.
+_FIX = "Set it to UseDevelopmentStorage=true for the embedded store."
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +28,15 @@ class Connection:
     value: str = field(default="", repr=False)
     #: What a person should know: it cannot be used, or nothing is set and the embedded store stands in.
     message: str | None = None
+    #: What to do about the message.
+    fix: str = _FIX
+    #: What it says, where it leads to AWS and can be used.
+    aws: AwsSettings | None = None
 
     @property
     def usable(self) -> bool:
         """Whether this version can use it."""
-        return self.kind == "embedded"
+        return self.kind == "embedded" or self.aws is not None
 
 
 def connection_of(name: str, get: Callable[[str], str | None], index: Mapping[str, str]) -> Connection:
@@ -57,22 +67,29 @@ def _plain(name: str, setting: str, text: str) -> Connection:
     if not text.strip() or parts.get("usedevelopmentstorage", "").lower() == "true":
         return Connection(name, setting=setting, value=text)
     if parts.get("provider", "").lower() == "aws":
-        return _foreign(name, setting, "aws", text, "an AWS connection")
+        return _aws(name, setting, text, parts)
     kind = "an Azure Storage connection" if parts else "no connection that funchost knows"
-    return _foreign(name, setting, "azure", text, kind)
+    return _azure(name, setting, text, kind)
 
 
 def _with_children(name: str, setting: str, children: Mapping[str, str]) -> Connection:
-    provider = children.get("provider", "").lower()
     value = ";".join(f"{key}={children[key]}" for key in sorted(children))
-    if provider == "aws":
-        return _foreign(name, setting, "aws", value, "an AWS connection")
-    return _foreign(name, setting, "azure", value, "an Azure connection by identity")
+    if children.get("provider", "").strip().lower() == "aws":
+        return _aws(name, setting, value, children)
+    return _azure(name, setting, value, "an Azure connection by identity")
 
 
-def _foreign(name: str, setting: str, kind: str, value: str, what: str) -> Connection:
-    message = f"The setting '{setting}' holds {what}; this version supports only the embedded store."
-    return Connection(name, kind, setting, value, message)
+def _aws(name: str, setting: str, value: str, parts: Mapping[str, str]) -> Connection:
+    try:
+        settings = aws_settings(setting, parts)
+    except AwsProblem as problem:
+        return Connection(name, "aws", setting, value, str(problem), problem.fix)
+    return Connection(name, "aws", setting, value, aws=settings)
+
+
+def _azure(name: str, setting: str, value: str, what: str) -> Connection:
+    message = f"The setting '{setting}' holds {what}; this version knows only the embedded store and AWS."
+    return Connection(name, "azure", setting, value, message)
 
 
 def _pairs(text: str) -> Iterator[tuple[str, str]]:

@@ -13,7 +13,7 @@ from ...bindings.blob import BlobStore
 from ...bindings.clock import Clock
 from ...bindings.errors import BindingError
 from ...bindings.expressions import Template
-from ...bindings.names import blob_path, queue_name
+from ...bindings.names import blob_path, queue_name, sqs_queue_name
 from ...bindings.queue import DEFAULT_TTL, OutgoingMessage, QueueStore
 from ...bindings.table import OutgoingEntity
 from ...bindings.time_span import parse_time_span
@@ -84,6 +84,7 @@ class Binder:
     def _queue_output(self, binding: Binding, resources: Resources) -> Put:
         store = resources.queues(binding.fields.get("connection") or "")
         template = Template.parse(binding.fields["queueName"])
+        checked = sqs_queue_name if binding.storage == "aws" else queue_name
         delay = binding.fields.get("visibilityDelay")
         wait = parse_time_span(delay) if delay else None
         ttl = _time_to_live(binding.fields.get("timeToLive"))
@@ -95,7 +96,7 @@ class Binder:
             metadata: Mapping[str, Any],
             properties: dict[str, Any],
         ) -> None:
-            queue = queue_name(template.render(metadata, function=self._function, clock=self._clock))
+            queue = checked(template.render(metadata, function=self._function, clock=self._clock))
             visible_at = self._clock.now() + wait if wait else None
             for body in message_bodies(kind, content, binding.name):
                 message = OutgoingMessage(

@@ -130,7 +130,7 @@ def _check_storage(parameter: Parameter, maker: Maker) -> None:
     storage = parameter.binding.get("storage", "embedded")
     if maker is Maker.SDK:
         values_sdk.check(parameter.type, storage, parameter.annotation, parameter.where)
-    elif storage != "embedded":
+    elif storage == "azure":
         raise LoadError(
             f"{parameter.where} has a connection to another storage than the embedded store. This version supports "
             "that only for clients of the SDK: annotate it as BlobClient of "

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 from fakes import ManualClock
+from s3 import S3, SETTINGS
 
+from funchost.bindings.aws.s3_leases import S3Leases
 from funchost.bindings.embedded_lease import EmbeddedLeases
 from funchost.bindings.lease import LEASE_PERIOD, Lease, LeaseStore
 from funchost.bindings.memory_leases import MemoryLeases
@@ -33,9 +35,14 @@ class Leases:
         return lease
 
 
-@pytest.fixture(params=["embedded", "memory"])
+@pytest.fixture(params=["embedded", "memory", "s3"])
 async def leases(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Leases]:
     clock = ManualClock()
+    if request.param == "s3":
+        s3 = S3(request.getfixturevalue("emulator").url)
+        yield Leases(S3Leases(s3.client, SETTINGS, s3.bucket, clock=clock), clock)
+        s3.close()
+        return
     if request.param == "memory":
         yield Leases(MemoryLeases(clock), clock)
         return

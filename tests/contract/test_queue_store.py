@@ -9,10 +9,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from aws import Aws
 from fakes import ManualClock
 
+from funchost.bindings.aws.session import AwsSession
+from funchost.bindings.aws.sqs_queue import SqsQueues
 from funchost.bindings.embedded_queue import EmbeddedQueues
-from funchost.bindings.errors import MessageTooLarge, ReceiptLost
+from funchost.bindings.errors import MessageTooLarge, QueueMissing, ReceiptLost
 from funchost.bindings.memory_queues import MemoryQueues
 from funchost.bindings.queue import OutgoingMessage, PeekedMessage, QueueDepth, QueueMessage, QueueStore
 from funchost.bindings.store import Store
@@ -30,12 +33,16 @@ class Queues:
 
     store: QueueStore
     clock: ManualClock
+    max_body: int = MAX_BODY
 
     async def send(self, *bodies: bytes, queue: str = "orders") -> None:
         await self.store.send([OutgoingMessage(queue=queue, body=body) for body in bodies])
 
     async def receive(self, limit: int = 32, queue: str = "orders") -> list[QueueMessage]:
-        return await self.store.receive(queue, limit, MINUTE)
+        try:
+            return await self.store.receive(queue, limit, MINUTE)
+        except QueueMissing:
+            return []  # nothing was ever sent there
 
     async def receive_one(self, queue: str = "orders") -> QueueMessage:
         [message] = await self.receive(queue=queue)
@@ -53,8 +60,14 @@ class Queues:
         return peeked
 
 
-@pytest.fixture(params=["embedded", "memory"])
+@pytest.fixture(params=["embedded", "memory", "sqs"])
 async def queues(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Queues]:
+    if request.param == "sqs":
+        for marker in request.node.iter_markers("not_on_sqs"):
+            pytest.skip(marker.args[0])
+        async for queues in on_sqs(request.getfixturevalue("aws")):
+            yield queues
+        return
     clock = ManualClock()
     if request.param == "memory":
         yield Queues(MemoryQueues(clock, max_body=MAX_BODY), clock)
@@ -62,6 +75,25 @@ async def queues(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
     store = Store(tmp_path / "store", clock=clock)
     yield Queues(EmbeddedQueues(store, "host-1", max_body=MAX_BODY), clock)
     await store.close()
+
+
+async def on_sqs(aws: Aws) -> AsyncIterator[Queues]:
+    """Queues of a name of their own at moto's server, which goes by the same clock."""
+    clock = ManualClock()
+    with aws.at(clock):
+        session = AwsSession(aws.settings(create_queues=True))
+        # The smallest limit that SQS has, and room for as many properties as the tests send.
+        aws.create_queue("orders", MaximumMessageSize="1024")
+        yield Queues(SqsQueues(session, clock, poll=NONE), clock, max_body=1024)
+        session.close()
+
+
+not_on_sqs = pytest.mark.not_on_sqs
+
+#: Why some promises are not kept on SQS.
+COUNTS = "every delivery counts on SQS"
+PEEKS = "SQS has no way to look at messages"
+RETENTION = "on SQS the queue says how long messages are kept"
 
 
 # -- sending and receiving
@@ -132,6 +164,12 @@ async def test_a_message_whose_time_to_live_is_over_is_gone(queues: Queues) -> N
     await queues.store.send([OutgoingMessage(queue="orders", body=b"a", ttl=MINUTE)])
     queues.clock.advance(MINUTE)
     assert await queues.receive() == []
+
+
+@not_on_sqs(PEEKS)
+async def test_a_look_does_not_show_a_message_whose_time_to_live_is_over(queues: Queues) -> None:
+    await queues.store.send([OutgoingMessage(queue="orders", body=b"a", ttl=MINUTE)])
+    queues.clock.advance(MINUTE)
     assert await queues.store.peek("orders", 10) == []
 
 
@@ -148,22 +186,24 @@ async def test_a_time_to_live_of_nothing_is_not_for_ever(queues: Queues) -> None
     assert await queues.receive() == []
 
 
+@not_on_sqs(RETENTION)
 async def test_a_message_without_a_time_to_live_stays(queues: Queues) -> None:
     await queues.store.send([OutgoingMessage(queue="orders", body=b"a", ttl=None)])
     queues.clock.advance(timedelta(days=4000))
     assert (await queues.receive_one()).expires_at is None
 
 
+@not_on_sqs(RETENTION)
 async def test_without_being_told_a_message_is_kept_for_a_week(queues: Queues) -> None:
     await queues.send(b"a")
     assert (await queues.receive_one()).expires_at == queues.clock.now() + timedelta(days=7)
 
 
 async def test_one_message_that_is_too_large_keeps_all_of_them_out(queues: Queues) -> None:
-    await queues.send(b"x" * MAX_BODY)
+    await queues.send(b"x" * queues.max_body)
     with pytest.raises(MessageTooLarge, match="orders"):
-        await queues.send(b"a", b"x" * (MAX_BODY + 1))
-    assert await queues.bodies() == [b"x" * MAX_BODY]
+        await queues.send(b"a", b"x" * (queues.max_body + 1))
+    assert await queues.bodies() == [b"x" * queues.max_body]
 
 
 # -- settling
@@ -187,10 +227,11 @@ async def test_completing_sends_the_outputs(queues: Queues) -> None:
 async def test_an_output_that_is_too_large_leaves_the_message_as_it_was(queues: Queues) -> None:
     await queues.send(b"a")
     message = await queues.receive_one()
+    too_large = OutgoingMessage(queue="orders", body=b"x" * (queues.max_body + 1))
     with pytest.raises(MessageTooLarge):
-        await queues.store.complete(message, [OutgoingMessage(queue="bills", body=b"x" * (MAX_BODY + 1))])
+        await queues.store.complete(message, [too_large])
     await queues.store.complete(message)
-    assert await queues.bodies("bills") == []
+    assert await queues.bodies() == []
 
 
 async def test_a_lease_that_ended_still_settles_while_nobody_else_took_the_message(queues: Queues) -> None:
@@ -241,6 +282,7 @@ async def test_a_released_message_comes_back_after_its_delay_and_has_counted(que
     assert (await queues.receive_one()).dequeue_count == 2
 
 
+@not_on_sqs(COUNTS)
 async def test_a_release_that_does_not_count_uses_up_nothing(queues: Queues) -> None:
     await queues.send(b"a")
     for _ in range(3):
@@ -249,6 +291,7 @@ async def test_a_release_that_does_not_count_uses_up_nothing(queues: Queues) -> 
         await queues.store.release(message, NONE, count=False)
 
 
+@not_on_sqs("SQS cannot change a message")
 async def test_a_release_may_change_the_properties_and_leaves_them_otherwise(queues: Queues) -> None:
     await queues.store.send([OutgoingMessage(queue="orders", body=b"a", properties={"a": 1})])
     await queues.store.release(await queues.receive_one(), NONE)
@@ -274,6 +317,7 @@ async def test_poison_takes_the_place_of_the_message(queues: Queues) -> None:
     assert (moved.body, moved.properties, moved.dequeue_count) == (b"a", {"poison": {"error": "E"}}, 1)
 
 
+@not_on_sqs("SQS makes no exception from its limit")
 async def test_a_body_over_the_limit_can_still_be_given_up(queues: Queues) -> None:
     await queues.send(b"a")
     poison = OutgoingMessage(queue="orders-poison", body=b"x" * (MAX_BODY + 1))
@@ -375,6 +419,7 @@ async def test_a_wait_ends_when_the_lease_of_a_message_does(queues: Queues) -> N
     await asyncio.wait_for(waiting, DEADLINE)
 
 
+@not_on_sqs("on SQS the waiting is done by receiving")
 async def test_a_wait_is_not_ended_by_a_message_that_has_expired(queues: Queues) -> None:
     await queues.store.send([OutgoingMessage(queue="orders", body=b"a", ttl=MINUTE)])
     queues.clock.advance(2 * MINUTE)
@@ -396,6 +441,7 @@ async def test_a_wait_ends_at_its_limit(queues: Queues) -> None:
 # -- looking
 
 
+@not_on_sqs(PEEKS)
 async def test_a_look_takes_nothing_and_tells_the_state(queues: Queues) -> None:
     await queues.store.send([OutgoingMessage(queue="orders", body=b"a", properties={"p": 1})])
     peeked = await queues.peek_one()
@@ -414,12 +460,14 @@ async def test_a_look_takes_nothing_and_tells_the_state(queues: Queues) -> None:
     assert peeked.visible_at == queues.clock.now() + MINUTE
 
 
+@not_on_sqs(PEEKS)
 async def test_a_look_shows_the_oldest_first_and_no_more_than_asked_for(queues: Queues) -> None:
     await queues.send(b"a", b"b", b"c")
     assert [peeked.body for peeked in await queues.store.peek("orders", 2)] == [b"a", b"b"]
     assert await queues.store.peek("nothing", 2) == []
 
 
+@not_on_sqs("SQS does not tell the age of the oldest message")
 async def test_depths_count_what_each_queue_holds(queues: Queues) -> None:
     oldest = queues.clock.now()
     await queues.send(b"a")
@@ -433,6 +481,7 @@ async def test_depths_count_what_each_queue_holds(queues: Queues) -> None:
     ]
 
 
+@not_on_sqs(PEEKS)
 async def test_a_message_whose_lease_ended_counts_as_visible(queues: Queues) -> None:
     await queues.send(b"a")
     await queues.receive_one()

@@ -9,7 +9,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from s3 import S3, SETTINGS
 
+from funchost.bindings.aws.s3_state import S3State
 from funchost.bindings.embedded_queue import EmbeddedQueues
 from funchost.bindings.embedded_state import EmbeddedState
 from funchost.bindings.memory_queues import MemoryQueues
@@ -30,8 +32,16 @@ class Memory:
         return [message.body for message in await self.queues.peek("internal", 100)]
 
 
-@pytest.fixture(params=["embedded", "memory"])
+@pytest.fixture(params=["embedded", "memory", "s3"])
 async def memory(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Memory]:
+    if request.param == "s3":
+        s3 = S3(request.getfixturevalue("emulator").url)
+        queues = MemoryQueues()
+        state = S3State(s3.client, SETTINGS, s3.bucket, queues)
+        yield Memory(state, queues)
+        await state.close()
+        s3.close()
+        return
     if request.param == "memory":
         queues = MemoryQueues()
         yield Memory(MemoryState(queues), queues)

@@ -151,6 +151,7 @@ async def host(tmp_path: Path) -> AsyncIterator[_Host]:
         tables=lambda connection: EmbeddedTables(store),
         locks=locks,
         state=EmbeddedState(store, queues),
+        own_queues=queues,
         wakeups=_NoTimers(),
         watch=Watch(),
         report=told.append,

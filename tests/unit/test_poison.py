@@ -44,10 +44,16 @@ def _message(**more: Any) -> QueueMessage:
         ("orders-poison", "graveyard", "graveyard"),
         ("q" * 56, None, "q" * 56 + "-poison"),
         ("q" * 57, None, None),
+        ("orders.fifo", None, "orders-poison.fifo"),
+        ("orders-poison.fifo", None, None),
     ],
 )
 def test_the_poison_queue_of_a_queue(queue: str, configured: str | None, expected: str | None) -> None:
     assert poison_queue_name(queue, configured) == expected
+
+
+def test_a_store_may_take_longer_names() -> None:
+    assert poison_queue_name("q" * 60, None, longest=80) == "q" * 60 + "-poison"
 
 
 def test_each_failed_delivery_is_noted_beside_the_properties_that_there_were() -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from fakes import ManualClock, make_function, make_outcome, memory_resources
 
@@ -14,11 +15,11 @@ from funchost.bindings.errors import MessageTooLarge, QueueMissing, StoreError
 from funchost.bindings.memory_queues import MemoryQueues
 from funchost.bindings.queue import LEASE, OutgoingMessage, QueueMessage
 from funchost.bindings.table import OutgoingEntity
-from funchost.triggers import queue as queue_module
 from funchost.triggers.base import ErrorInfo, Outcome, Status, TriggerEvent
 from funchost.triggers.descriptor import Policy, QueuePolicy, SingletonMode, SingletonPolicy
 from funchost.triggers.fields import QueueTriggerFields
-from funchost.triggers.queue import QueueListener, QueueTrigger
+from funchost.triggers.queue import QueueTrigger
+from funchost.triggers.queue_listener import QueueListener
 from funchost.triggers.singleton import ListenerLease
 
 FAILED = make_outcome(Status.FAILED, ErrorInfo("ValueError", "bad order", "Traceback: …"))
@@ -413,8 +414,7 @@ async def test_any_error_of_a_store_leaves_the_listener_alive(bench: Bench, fail
 async def test_what_is_in_flight_is_renewed_also_after_a_renewal_failed(
     bench: Bench, failing: Failing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queue_module, "LEASE", timedelta(0))
-    monkeypatch.setattr(queue_module, "RENEW_AGAIN", timedelta(0))
+    monkeypatch.setattr(failing, "lease_of", lambda queue: timedelta(0))
     failing.failures["renew"] = [StoreError("locked"), RuntimeError("surprise")]
     bench.answer = None
     await bench.send()
@@ -577,3 +577,82 @@ async def test_a_listener_singleton_is_behind_a_lease() -> None:
     await listener.stop()
     assert await trigger.resources.locks.try_acquire("Work.Listener") is not None
     await trigger.resources.locks.stop()
+
+
+# -- stores with an order or an end of their own
+
+
+class Grouped(MemoryQueues):
+    """Hands messages out as of one group, or as given up by the store itself."""
+
+    group: str | None = None
+    redriven = False
+
+    async def receive(self, queue: str, limit: int, lease: timedelta = LEASE) -> list[QueueMessage]:
+        messages = await super().receive(queue, limit, lease)
+        return [msgspec.structs.replace(one, group=self.group, redriven=self.redriven) for one in messages]
+
+
+@pytest.fixture
+def grouped(bench: Bench) -> Grouped:
+    bench.store = store = Grouped(bench.clock)
+    store.group = "g"
+    return store
+
+
+@pytest.mark.usefixtures("grouped")
+async def test_messages_of_a_group_run_one_after_the_other(bench: Bench) -> None:
+    bench.answer = None
+    await bench.send(3)
+    await bench.listen()
+    for number in range(3):
+        await settle_down()
+        assert [event.body for event in bench.events] == [b"%d" % place for place in range(number + 1)]
+        bench.ends[number].set_result(make_outcome())
+    await settle_down()
+    assert await bench.held() == (0, 0, 0)
+
+
+@pytest.mark.usefixtures("grouped")
+@pytest.mark.parametrize("outcome", [FAILED, INTERRUPTED])
+async def test_what_is_behind_a_message_that_comes_again_goes_back_unrun(
+    bench: Bench, outcome: Outcome
+) -> None:
+    bench.answer = None
+    await bench.send(3)
+    # The whole line counts as in flight, so nothing is fetched before it has ended.
+    await bench.listen(batch_size=3, new_batch_threshold=0, visibility_timeout=timedelta(hours=1))
+    await settle_down()
+    bench.ends[0].set_result(make_outcome())
+    await settle_down()
+    assert await bench.held() == (0, 0, 2)
+    assert bench.listener is not None
+    stopping = asyncio.ensure_future(bench.listener.stop())
+    await settle_down()
+    bench.ends[1].set_result(outcome)
+    await stopping
+    assert [event.body for event in bench.events] == [b"0", b"1"]
+    assert await bench.held() == ((1, 1, 0) if outcome is FAILED else (2, 0, 0))
+
+
+@pytest.mark.usefixtures("grouped")
+async def test_a_message_that_is_given_up_lets_the_next_of_its_group_pass(bench: Bench) -> None:
+    bench.answer = FAILED
+    await bench.send(2)
+    await bench.listen(max_dequeue_count=1)
+    await settle_down()
+    assert [event.body for event in bench.events] == [b"0", b"1"]
+    assert await bench.held("orders-poison") == (2, 0, 0)
+
+
+async def test_a_message_that_its_store_gives_up_is_not_given_up_here(bench: Bench, grouped: Grouped) -> None:
+    grouped.group, grouped.redriven = None, True
+    bench.answer = FAILED
+    await bench.send()
+    await bench.listen(max_dequeue_count=1, visibility_timeout=timedelta(hours=1))
+    await settle_down()
+    bench.clock.advance(timedelta(hours=1))
+    assert bench.listener is not None
+    await bench.listener.stop()
+    assert await bench.held() == (1, 0, 0)
+    assert await bench.held("orders-poison") == (0, 0, 0)

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from funchost.bindings.aws.settings import AwsSettings
 from funchost.host.config.settings import AppSettings, Settings
 
 
@@ -102,22 +103,72 @@ def test_a_connection_whose_setting_is_missing_is_told_and_embedded(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("values", "kind"),
+    "values",
     [
-        ({"C": "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=b=="}, "azure"),
-        ({"C__queueServiceUri": "https://a"}, "azure"),
-        ({"C:accountName": "a"}, "azure"),
-        ({"C__provider": "aws", "C__region": "eu"}, "aws"),
-        ({"C": "provider=aws;region=eu"}, "aws"),
-        ({"C": "hello"}, "azure"),
+        {"C": "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=b=="},
+        {"C__queueServiceUri": "https://a"},
+        {"C:accountName": "a"},
+        {"C": "hello"},
     ],
 )
-def test_other_connections_are_known_but_not_supported_yet(
-    tmp_path: Path, values: dict[str, str], kind: str
-) -> None:
+def test_connections_to_azure_are_known_but_not_supported(tmp_path: Path, values: dict[str, str]) -> None:
     connection = load(tmp_path, {"Values": values}).connection("C")
-    assert (connection.kind, connection.usable) == (kind, False)
-    assert "supports only the embedded store" in (connection.message or "")
+    assert (connection.kind, connection.usable) == ("azure", False)
+    assert "knows only the embedded store and AWS" in (connection.message or "")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"C__provider": "aws", "C__region": "eu"},
+        {"C": "provider=AWS;region=eu"},
+        {"C:Provider": "aws", "C:Region": "eu"},
+    ],
+)
+def test_a_connection_whose_provider_is_aws_leads_there(tmp_path: Path, values: dict[str, str]) -> None:
+    connection = load(tmp_path, {"Values": values}).connection("C")
+    assert (connection.kind, connection.usable, connection.message) == ("aws", True, None)
+    assert connection.aws == AwsSettings(name="C", region="eu")
+
+
+def test_all_settings_of_a_connection_to_aws_are_read(tmp_path: Path) -> None:
+    values = {
+        "AzureWebJobsC__provider": "aws",
+        "AzureWebJobsC__endpointUrl": "http://127.0.0.1:5000",
+        "AzureWebJobsC__profile": "dev",
+        "AzureWebJobsC__bucket": "state",
+        "AzureWebJobsC__queuePrefix": "dev-",
+        "AzureWebJobsC__createQueues": "true",
+    }
+    assert load(tmp_path, {"Values": values}).connection("C").aws == AwsSettings(
+        name="AzureWebJobsC",
+        endpoint_url="http://127.0.0.1:5000",
+        profile="dev",
+        bucket="state",
+        queue_prefix="dev-",
+        create_queues=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message", "fix"),
+    [
+        ("endpointUrls", "x", "'C__endpointurls' is not one", "Did you mean C__endpointUrl?"),
+        ("colour", "x", "'C__colour' is not one", "There are: provider, region"),
+        ("secretAccessKey", "hush", "holds a secret", "the environment, a profile, or a role"),
+        ("endpointUrl", "localhost:5000", "is not a URL", "http://127.0.0.1:5000"),
+        ("queuePrefix", "dev.", "cannot begin the name", "such as dev-"),
+    ],
+)
+def test_a_connection_to_aws_that_is_set_wrongly_says_how_to_mend_it(
+    tmp_path: Path, key: str, value: str, message: str, fix: str
+) -> None:
+    values = {"C__provider": "aws", f"C__{key}": value}
+    connection = load(tmp_path, {"Values": values}).connection("C")
+    assert not connection.usable
+    assert message in (connection.message or "")
+    assert fix in connection.fix
+    assert "hush" not in repr(connection)
 
 
 def test_secrets_do_not_show_when_settings_are_printed(tmp_path: Path) -> None:

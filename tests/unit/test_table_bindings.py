@@ -22,7 +22,7 @@ from funchost.host.execution.binder import Binder
 from funchost.host.execution.executor import store_outputs
 from funchost.triggers.base import Outcome, Status, TriggerEvent
 from funchost.triggers.descriptor import Binding, QueuePolicy
-from funchost.triggers.queue import QueueListener
+from funchost.triggers.queue_listener import QueueListener
 
 
 def entity(row: str, partition: str = "p", **properties: Any) -> OutgoingEntity:

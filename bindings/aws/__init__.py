@@ -1,0 +1,1 @@
+"""Stores on AWS. boto3 is imported only once a connection to AWS is really used."""
