@@ -15,10 +15,14 @@ class FunchostError(Exception):
 class ConfigurationError(FunchostError):
     """A setting, a host.json or a function.json cannot be used as it stands."""
 
-    def __init__(self, message: str, *, file: str | None = None, key: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, file: str | None = None, key: str | None = None, fix: str | None = None
+    ) -> None:
         super().__init__(message)
         self.file = file
         self.key = key
+        #: What to do about it, where the message does not say.
+        self.fix = fix
 
 
 class StoreError(FunchostError):

@@ -14,6 +14,7 @@ from ..triggers.wakeups import SchedulerWakeups
 from .availability import OFFLINE, Availability
 from .code import Code
 from .code_watch import CodeWatch
+from .config.host_id import shared_name
 from .config.restart import settled_at_start, waiting_for_restart
 from .configuration import Configuration, HostOptions, Mode
 from .execution.executor import Executor
@@ -26,7 +27,7 @@ from .logs.reloaded import reloaded_text
 from .resources import make_resources
 from .runtime import Runtime, RuntimeFile, running_hosts
 from .served_function import ServedFunction
-from .storage import EmbeddedStorage
+from .storage import Connected, EmbeddedStorage, HostStorage
 from .workers.pool import Pool
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
 #: How long what was interrupted by the end of the drain time may take to be given back, in seconds; also how long a
 #: poll may go on, whose messages have to be given back as well.
 SETTLE_TIMEOUT = 12.0
+
+#: Seconds between two looks at what hosts share, while that cannot be used.
+CHECK_PAUSE = 10.0
 
 #: How long what a start had begun may take to end when it fails: nothing runs yet.
 _ABORT = timedelta(seconds=1)
@@ -58,7 +62,8 @@ class Host:
         self._reloading = asyncio.Lock()
         self._code_watch: CodeWatch | None = None
         self._runtime_file: RuntimeFile | None = None
-        self._storage: EmbeddedStorage | None = None
+        self._storage: HostStorage | None = None
+        self._connected = Connected(self._clock)
         self._functions: Functions | None = None
         self.front: HttpFront | None = None
         self.availability = Availability(self, log)
@@ -113,7 +118,7 @@ class Host:
         if self.front:
             self._tell_of_others()
             self._announce()
-        self._spawn(self.storage.sweep())
+        self._spawn(self.storage.local.sweep())
         self._spawn(self.availability.watch())
         if self.configuration.watches_code:
             await self._watch_code()
@@ -121,23 +126,46 @@ class Host:
 
     async def _open_storage(self) -> None:
         base64 = self.configuration.settings.host_json.extensions.queues.messageEncoding == "base64"
-        self._storage = EmbeddedStorage(
+        local = EmbeddedStorage(
             self.configuration.store_folder, self._clock, base64=base64, report=self._report
         )
-        self.owner = self.storage.owner
-        await self._storage.presence.start()
-        self.keys = Keys(self._storage.state)
-        self.keys.follow()
-        await self.keys.load()
+        app = self.configuration.settings.app
+        shared = self._connected.host_storage(app.connection(""))
+        self._storage = HostStorage(local, shared, shared_name(app), self._report)
+        self.owner = self._storage.owner
+        await local.presence.start()
         self.wakeups = SchedulerWakeups(self._clock)
         await self.wakeups.start()
+        self.keys = Keys(self._storage.state)
+        if self.configuration.options.mode is not Mode.INSPECT:
+            await self._begin_sharing(self._storage)
         from .http_service import make_front  # not before the workers are on their way
 
         # Also where nothing listens: an HTTP function that is run by hand still has its route.
         self._http = make_front(self)
         self.resources = make_resources(
-            self.configuration, self._storage, self.wakeups, self._http, self._clock, self._report
+            self.configuration,
+            self._storage,
+            self._connected,
+            self.wakeups,
+            self._http,
+            self._clock,
+            self._report,
         )
+
+    async def _begin_sharing(self, storage: HostStorage) -> None:
+        """What hosts share need not be within reach for this one to start: it is tried again."""
+        if not await storage.check():
+            self._spawn(self._keep_checking(storage))
+        self.keys.follow()
+        await self.keys.load()
+
+    async def _keep_checking(self, storage: HostStorage) -> None:
+        usable = False
+        while not usable:
+            await asyncio.sleep(CHECK_PAUSE)
+            usable = await storage.check()
+        self._log.say("info", "What hosts share can be used now.")
 
     async def _open_front(self) -> None:
         if self.configuration.options.mode is not Mode.SERVE:
@@ -156,6 +184,7 @@ class Host:
                 root=str(self.configuration.root),
                 functions=[served.descriptor.name for served in self.functions],
                 started=self._clock.now().isoformat(),
+                emulator=self.configuration.settings.app.emulator,
             )
         )
 
@@ -246,6 +275,7 @@ class Host:
         if self._storage:
             await self.wakeups.stop()
             await self._storage.close()
+        await self._connected.close()
 
     # -- what parts of the host ask for
 
@@ -257,7 +287,7 @@ class Host:
         return version("funchost")
 
     @property
-    def storage(self) -> EmbeddedStorage:
+    def storage(self) -> HostStorage:
         """The open storage."""
         assert self._storage is not None, "the host is not open"
         return self._storage

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ..bindings.blob import BlobStore
 from ..bindings.clock import Clock
-from ..bindings.errors import ConfigurationError
 from ..bindings.queue import QueueStore
+from ..bindings.storage import Storage
+from ..bindings.table import TableStore
 from ..triggers.base import Resources
 from ..triggers.wakeups import SchedulerWakeups
 from ..triggers.watch import Watch
 from .configuration import Configuration
-from .storage import EmbeddedStorage
+from .storage import Connected, HostStorage
 
 if TYPE_CHECKING:
     from ..triggers.http_front import HttpFront
@@ -20,33 +22,54 @@ if TYPE_CHECKING:
 
 def make_resources(
     configuration: Configuration,
-    storage: EmbeddedStorage,
+    storage: HostStorage,
+    connected: Connected,
     wakeups: SchedulerWakeups,
     http: HttpFront,
     clock: Clock,
     report: Callable[[str], None],
 ) -> Resources:
     """The resources of a host whose storage is open."""
+    local = storage.local
+
+    def found(name: str) -> Storage | None:
+        return connected.storage(configuration.settings.app.connection(name))
+
+    def found_tables(name: str) -> Storage | None:
+        return connected.storage(configuration.settings.app.table_connection(name))
+
+    def queues(name: str) -> QueueStore:
+        other = found(name)
+        return other.queues() if other else local.queues
+
+    def blobs(name: str) -> BlobStore:
+        other = found(name)
+        return other.blobs() if other else local.blobs
+
+    def tables(name: str) -> TableStore:
+        other = found_tables(name)
+        return other.tables() if other else local.tables
+
+    def entities(name: str) -> QueueStore:
+        other = found_tables(name)
+        return other.queues() if other else local.queues
+
     return Resources(
         root=configuration.root,
-        queues=lambda connection: _queues(configuration, storage, connection),
-        blobs=lambda connection: storage.blobs,
-        tables=lambda connection: storage.tables,
+        queues=queues,
+        blobs=blobs,
+        tables=tables,
+        entities=entities,
         locks=storage.locks,
         state=storage.state,
         own_queues=storage.queues,
         wakeups=wakeups,
         watch=Watch(),
+        local_locks=local.locks,
+        local_state=local.state,
+        local_queues=local.queues,
         http=http,
         clock=clock,
         time_zone=configuration.time_zone,
         report=report,
     )
-
-
-def _queues(configuration: Configuration, storage: EmbeddedStorage, connection: str) -> QueueStore:
-    found = configuration.settings.app.connection(connection)
-    if not found.usable:
-        message = found.message or f"The connection '{connection}' cannot be used."
-        raise ConfigurationError(message, key="connection")
-    return storage.aws.queues(found.aws) if found.aws else storage.queues

@@ -28,6 +28,8 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     #: The names of the functions it serves.
     functions: list[str]
     started: str
+    #: The URL of the emulator that its connections lead to.
+    emulator: str | None = None
 
 
 class RuntimeFile:

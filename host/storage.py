@@ -1,5 +1,4 @@
-"""The host's storage, put together: the embedded store with its queues, blobs, tables, leases and state, and what
-connections to AWS lead to."""
+"""The host's storage, put together: the embedded store, what connections lead to, and what hosts share."""
 
 from __future__ import annotations
 
@@ -7,17 +6,21 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
-from ..bindings.aws.stores import AwsStores
 from ..bindings.clock import Clock, new_id
 from ..bindings.embedded_lease import EmbeddedLeases
 from ..bindings.embedded_queue import MAX_BODY, MAX_BODY_BASE64, EmbeddedQueues
 from ..bindings.embedded_state import EmbeddedState
 from ..bindings.embedded_table import EmbeddedTables
-from ..bindings.errors import StoreError
+from ..bindings.errors import ConfigurationError, FunchostError, StoreError
 from ..bindings.folder_blobs import FolderBlobs
 from ..bindings.presence import Presence
+from ..bindings.queue import QueueStore
+from ..bindings.state import StateStore
+from ..bindings.storage import ConnectionSettings, Storage
+from ..bindings.storages import storage_type
 from ..bindings.store import Store
 from ..triggers.locks import Locks
+from .config.connection import Connection
 
 #: Seconds between two sweeps of messages whose time to live is over.
 SWEEP_INTERVAL = 60.0
@@ -44,8 +47,6 @@ class EmbeddedStorage:
         self.tables = EmbeddedTables(self.store)
         self.state = EmbeddedState(self.store, self.queues)
         self.locks = Locks(EmbeddedLeases(self.store), self.owner, report=report)
-        #: What named connections lead to beside it.
-        self.aws = AwsStores(clock)
         self.presence = Presence(self.store, self.owner, report=report)
 
     async def sweep(self) -> None:
@@ -59,8 +60,77 @@ class EmbeddedStorage:
                 self._report(str(error))
 
     async def close(self) -> None:
-        """Give back leases and messages, and close the store and all connections."""
-        self.aws.close()
+        """Give back leases and messages, and close the store."""
         await self.locks.stop()
         await self.presence.stop()
         await self.store.close()
+
+
+class Connected:
+    """The storages that connections lead to beside the embedded one: one for each that says the same."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._storages: dict[ConnectionSettings, Storage] = {}
+
+    def storage(self, connection: Connection) -> Storage | None:
+        """Where the connection leads; None is the embedded store. Raises `ConfigurationError` where it leads nowhere."""
+        if not connection.usable:
+            message = connection.message or f"The connection '{connection.name}' cannot be used."
+            raise ConfigurationError(message, key="connection", fix=connection.fix)
+        if connection.settings is None:
+            return None
+        if connection.settings not in self._storages:
+            made = storage_type(connection.kind)(connection.settings, self._clock)
+            self._storages[connection.settings] = made
+        return self._storages[connection.settings]
+
+    def host_storage(self, connection: Connection) -> Storage | None:
+        """Where hosts share what they keep, by the host's own connection; None: they do not."""
+        storage = self.storage(connection) if connection.usable else None
+        return storage if storage and storage.why_no_host_state is None else None
+
+    async def close(self) -> None:
+        """Close all of them."""
+        for storage in self._storages.values():
+            await storage.close()
+
+
+class HostStorage:
+    """Where a host keeps its own things: what it shares with the other hosts of its app, and what is this machine's.
+
+    They are the same unless the host's own connection leads to a storage that several machines reach.
+    """
+
+    def __init__(
+        self, local: EmbeddedStorage, shared: Storage | None, app: str, report: Callable[[str], None]
+    ) -> None:
+        """`app` tells the hosts of one app from those of another, in what is `shared` (None: nothing is)."""
+        self.local = local
+        self.owner = local.owner
+        self._shared = shared
+        self._report = report
+        if shared is None:
+            self.state: StateStore = local.state
+            self.queues: QueueStore = local.queues
+            self.locks = local.locks
+        else:
+            kept = shared.host_state(app)
+            self.state, self.queues = kept.state, kept.queues
+            self.locks = Locks(kept.leases, local.owner, report=report)
+
+    async def check(self) -> bool:
+        """Whether what is shared can be used now; tells why not."""
+        if self._shared is not None:
+            try:
+                await self._shared.check_host_state()
+            except FunchostError as error:
+                self._report(f"What hosts share cannot be used: {error}")
+                return False
+        return True
+
+    async def close(self) -> None:
+        """Give back leases and messages, and close the store."""
+        if self.locks is not self.local.locks:
+            await self.locks.stop()
+        await self.local.close()

@@ -57,6 +57,7 @@ def memory_resources(
         queues=chosen if callable(chosen) else lambda connection: chosen,
         blobs=lambda connection: blob_store,
         tables=lambda connection: tables,
+        entities=chosen if callable(chosen) else lambda connection: chosen,
         locks=Locks(leases or MemoryLeases(clock), owner, report=report),
         state=MemoryState(own),
         own_queues=chosen("") if callable(chosen) else chosen,

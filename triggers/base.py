@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
@@ -165,14 +165,20 @@ class Resources:
     queues: Callable[[str], QueueStore]
     blobs: Callable[[str], BlobStore]
     tables: Callable[[str], TableStore]
-    #: The leases of this host.
+    #: Where entities for a connection's tables are sent.
+    entities: Callable[[str], QueueStore]
+    #: The leases of this host, and what it remembers: shared with all hosts of the app.
     locks: Locks
     state: StateStore
-    #: The host's own queues, where `state` puts what was recorded.
+    #: The hosts' own queues, where `state` puts what was recorded.
     own_queues: QueueStore
     wakeups: Wakeups
     #: Change events of folders.
     watch: Watch
+    #: The same three for this machine alone; None where there is no difference.
+    local_locks: Locks | None = None
+    local_state: StateStore | None = None
+    local_queues: QueueStore | None = None
     #: The HTTP server; None where this host serves no HTTP.
     http: HttpFront | None = None
     clock: Clock = field(default_factory=SystemClock)
@@ -180,6 +186,15 @@ class Resources:
     time_zone: str = "UTC"
     #: Adds to what people are told (problems that show only while listening).
     report: Callable[[str], None] = lambda message: None
+
+    def on_this_machine(self) -> Resources:
+        """As these, for events that only this machine sees, such as those of its files."""
+        return replace(
+            self,
+            locks=self.local_locks or self.locks,
+            state=self.local_state or self.state,
+            own_queues=self.local_queues or self.own_queues,
+        )
 
 
 #: A model of the fields of a binding.

@@ -56,7 +56,7 @@ class FileTrigger(Trigger):
         return one_host_only(self.function, deliver, self.resources, self._listener)
 
     def _listener(self, deliver: Deliver) -> Listener:
-        name, resources, own = self.function.name, self.resources, OwnWrites()
+        name, resources, own = self.function.name, self.resources.on_this_machine(), OwnWrites()
         watching = FileWatching(
             function=name,
             place=self.place,

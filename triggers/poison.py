@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from ..bindings.queue import OutgoingMessage, QueueMessage
+from ..bindings.storage import Storage
 from .base import Outcome
 
 _SUFFIX = "-poison"
@@ -17,15 +18,13 @@ _SUFFIX = "-poison"
 #: How the names of FIFO queues of SQS end.
 _FIFO = ".fifo"
 
-#: The longest name of a queue, and of one on SQS.
-LONGEST = 63
-LONGEST_ON_SQS = 80
-
 #: Failed deliveries that are remembered with a message; the first ones go when there are more.
 _FAILURES_KEPT = 20
 
 
-def poison_queue_name(queue: str, configured: str | None, *, longest: int = LONGEST) -> str | None:
+def poison_queue_name(
+    queue: str, configured: str | None, *, longest: int = Storage.longest_queue_name
+) -> str | None:
     """Where messages of `queue` go when they are given up; None when they never are. `longest` is what its store
     takes as a name."""
     if configured:

@@ -1,17 +1,21 @@
-"""Queue trigger: runs a function for each message of a queue."""
+"""Queue trigger: runs a function for each message of a queue, or for all that one receive brought."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, ClassVar
 
-from ..bindings.expressions import payload_metadata
+from ..bindings.errors import ConfigurationError
+from ..bindings.expressions import ExpressionError, Template, payload_metadata
 from ..bindings.queue import QueueMessage
+from ..bindings.storages import storage_type
 from .base import Deliver, Listener, Resources, Trigger, TriggerEvent
 from .descriptor import FunctionDescriptor
 from .details import message_details
 from .fields import QueueTriggerFields
-from .poison import LONGEST, LONGEST_ON_SQS, poison_queue_name
+from .poison import poison_queue_name
+from .queue_batch import batch_by_hand, batch_details, batch_event, shared
 from .queue_listener import QueueListener
 from .singleton import one_host_only
 
@@ -28,6 +32,9 @@ class QueueTrigger(Trigger):
         super().__init__(function, fields, resources)
         self._queue = fields.queueName
         self._needs_data = function.needs_binding_data
+        self._many = function.trigger.cardinality == "many"
+        if self._many:
+            _check_expressions(function)
 
     def listener(self, deliver: Deliver) -> Listener:
         return one_host_only(self.function, deliver, self.resources, self._listener)
@@ -39,21 +46,24 @@ class QueueTrigger(Trigger):
             store=self.resources.queues(self.fields.connection or ""),
             policy=self.function.policy.queue,
             deliver=deliver,
-            to_event=self._event,
+            to_event=None if self._many else self._event,
+            to_batch=self._batch if self._many else None,
             poison_queue=poison_queue_name(
                 self._queue,
                 self.function.policy.queue.poison_queue,
-                longest=LONGEST_ON_SQS if self.function.trigger.storage == "aws" else LONGEST,
+                longest=storage_type(self.function.trigger.storage).longest_queue_name,
             ),
             resources=self.resources,
             concurrency=self.function.policy.concurrency,
         )
 
     def describe(self) -> str:
-        return f"queue {self._queue}"
+        return f"queue {self._queue}, in batches" if self._many else f"queue {self._queue}"
 
     async def manual_event(self, data: bytes | None) -> TriggerEvent:
         body = data or b""
+        if self._many:
+            return batch_by_hand(body)
         metadata = _payload(body) if self._needs_data else {}
         return TriggerEvent(
             kind="queue",
@@ -62,14 +72,7 @@ class QueueTrigger(Trigger):
         )
 
     async def _event(self, message: QueueMessage) -> TriggerEvent:
-        metadata: dict[str, Any] = {
-            "id": message.id,
-            "dequeueCount": message.dequeue_count,
-            "popReceipt": str(message.receipt),
-            "insertionTime": message.inserted_at,
-            "expirationTime": message.expires_at,
-            "nextVisibleTime": message.next_visible_at,
-        }
+        metadata = _metadata(message)
         if self._needs_data:
             metadata["queueTrigger"] = _text(message.body)
             metadata.update(_payload(message.body))
@@ -82,6 +85,45 @@ class QueueTrigger(Trigger):
             traceparent=message.properties.get("traceparent"),
             tracestate=message.properties.get("tracestate"),
         )
+
+    def _batch(self, messages: Sequence[QueueMessage]) -> TriggerEvent:
+        event = batch_event([message.body for message in messages], [*map(_metadata, messages)])
+        event.reason = f"{len(messages)} new queue messages detected on '{self._queue}'."
+        event.details = partial(batch_details, tuple(messages))
+        event.traceparent = shared(messages, "traceparent")
+        event.tracestate = shared(messages, "tracestate") if event.traceparent else None
+        return event
+
+
+def _check_expressions(function: FunctionDescriptor) -> None:
+    """See that no expression wants what each message of a batch has for itself. Raises `ConfigurationError`."""
+    values = [value for binding in function.bindings for value in binding.fields.values()]
+    values.append(function.policy.singleton.scope if function.policy.singleton else None)
+    for text in (value for value in values if isinstance(value, str)):
+        if names := _names(text):
+            raise ConfigurationError(
+                f"{{{min(names)}}} in '{text}' would be a value of one message, but with the cardinality many a run "
+                "gets several of them. Leave it out, or set the cardinality to one.",
+                key="cardinality",
+            )
+
+
+def _names(text: str) -> frozenset[str]:
+    try:
+        return Template.parse(text).names
+    except ExpressionError:
+        return frozenset()  # no text that is filled in, or one that is told elsewhere
+
+
+def _metadata(message: QueueMessage) -> dict[str, Any]:
+    return {
+        "id": message.id,
+        "dequeueCount": message.dequeue_count,
+        "popReceipt": str(message.receipt),
+        "insertionTime": message.inserted_at,
+        "expirationTime": message.expires_at,
+        "nextVisibleTime": message.next_visible_at,
+    }
 
 
 def _text(body: bytes) -> str | None:

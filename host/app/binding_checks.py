@@ -10,17 +10,22 @@ from ...bindings.entity import is_key, table_name
 from ...bindings.errors import BindingError, ConfigurationError, FunchostError
 from ...bindings.expressions import Template
 from ...bindings.filter_template import FilterTemplate
-from ...bindings.names import blob_path, container_name, queue_name, sqs_queue_name
+from ...bindings.names import blob_path, container_name
 from ...bindings.patterns import FilePattern, PathPattern
+from ...bindings.storage import BLOBS, QUEUES, TABLES
+from ...bindings.storages import storage_type
 from ...bindings.time_span import parse_time_span
 from ..config.jsonc import KeyPath
 from ..config.report import Report
 
-#: Bindings that lead to a queue, blob or table store.
-STORED = frozenset({"queueTrigger", "queue", "blobTrigger", "blob", "table"})
-
-#: Those of them that lead to a queue.
-QUEUES = frozenset({"queueTrigger", "queue"})
+#: Bindings that lead to a storage, and what they ask it for.
+STORED: Mapping[str, str] = {
+    "queueTrigger": QUEUES,
+    "queue": QUEUES,
+    "blobTrigger": BLOBS,
+    "blob": BLOBS,
+    "table": TABLES,
+}
 
 
 def check_binding(
@@ -28,11 +33,16 @@ def check_binding(
 ) -> dict[str, Any]:
     """The fields of a binding of type `kind` as they count (queue names in lower case); tells what cannot be.
 
-    `storage` is the kind of its connection: queues of AWS have names by other rules.
+    `storage` is the kind of its connection: each has rules of its own for the names of queues.
     """
-    checks = {**_CHECKS, "path": _PATHS[kind]} if kind in _PATHS else _CHECKS
-    if storage == "aws" and kind in QUEUES:
-        checks = {**checks, **_SQS_CHECKS}
+    rule = storage_type(storage).queue_name
+    checks: dict[str, Callable[[str, Any], Any]] = {
+        **_CHECKS,
+        "queueName": lambda kind, text: _queue_name(kind, text, rule),
+        "poisonQueueName": lambda kind, text: rule(text),
+    }
+    if kind in _PATHS:
+        checks["path"] = _PATHS[kind]
     checked = dict(fields)
     for key in [each for each in checked if each in checks]:
         try:
@@ -42,7 +52,7 @@ def check_binding(
     return checked
 
 
-def _queue_name(kind: str, text: str, by_rule: Callable[[str], str] = queue_name) -> str:
+def _queue_name(kind: str, text: str, by_rule: Callable[[str], str]) -> str:
     template = Template.parse(text)
     if template.is_literal:
         return by_rule(text)
@@ -124,19 +134,13 @@ _PATHS: Mapping[str, Callable[[str, str], str]] = {
     "blob": _blob_path,
 }
 _CHECKS: Mapping[str, Callable[[str, Any], Any]] = {
-    "queueName": _queue_name,
     "tableName": _table_name,
     "partitionKey": _table_key,
     "rowKey": _table_key,
     "filter": _filter,
-    "poisonQueueName": lambda kind, text: queue_name(text),
     "scanInterval": _scan_interval,
     "visibilityDelay": _duration,
     "timeToLive": _time_to_live,
-}
-_SQS_CHECKS: Mapping[str, Callable[[str, Any], Any]] = {
-    "queueName": lambda kind, text: _queue_name(kind, text, sqs_queue_name),
-    "poisonQueueName": lambda kind, text: sqs_queue_name(text),
 }
 #: Where the errors themselves do not say what to do.
 _FIXES: Mapping[str, str] = {

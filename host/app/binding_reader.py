@@ -10,15 +10,18 @@ from typing import Any
 from msgspec import Struct
 
 from ...bindings.expressions import ExpressionError, resolve_settings
+from ...bindings.storage import TABLES
+from ...bindings.storages import storage_type
 from ...bindings.time_span import format_time_span
 from ...triggers.descriptor import Binding
 from ...triggers.fields import BINDING_FIELDS, UnservedFields
 from ..config.checker import Checker, fields_of_model
+from ..config.connection import Connection
 from ..config.jsonc import KeyPath
 from ..config.report import Report
 from ..config.settings import AppSettings
 from ..config.vocabulary import nearest
-from .binding_checks import QUEUES, STORED, check_binding
+from .binding_checks import STORED, check_binding
 from .function_models import (
     DIRECTIONS,
     NOT_SERVED,
@@ -133,7 +136,11 @@ class BindingReader:
         )
 
     def _storage(self, kind: str, fields: Mapping[str, Any]) -> str:
-        return self._app.connection(fields.get("connection") or "").kind if kind in STORED else "embedded"
+        return self._connection(kind, fields).kind if kind in STORED else "embedded"
+
+    def _connection(self, kind: str, fields: Mapping[str, Any]) -> Connection:
+        find = self._app.table_connection if STORED[kind] == TABLES else self._app.connection
+        return find(fields.get("connection") or "")
 
     def _tell_type(self, entry: Any, path: KeyPath) -> None:
         lowered = _lowered(entry)
@@ -174,17 +181,18 @@ class BindingReader:
     def _check_connection(self, binding: Binding, path: KeyPath) -> None:
         if binding.type not in STORED:
             return
-        connection = self._app.connection(binding.fields.get("connection") or "")
+        connection = self._connection(binding.type, binding.fields)
         if binding.type == "blob" and binding.direction == "in" and connection.kind == "azure":
             # The function may speak to it for itself, with a client of the SDK: its worker knows.
             return
         if connection.message:
             tell = self._report.warning if connection.usable else self._report.error
             tell((*path, "connection"), connection.message, connection.fix)
-        elif connection.kind == "aws" and binding.type not in QUEUES:
+        elif connection.settings and STORED[binding.type] not in storage_type(connection.kind).provides:
             self._report.error(
                 (*path, "connection"),
-                f"The connection '{connection.setting}' leads to AWS, where this version knows only queues.",
+                f"The connection '{connection.settings.setting}' leads to a storage without {STORED[binding.type]} "
+                f"({connection.kind}).",
                 f"Give this {binding.type} a connection of its own, to the embedded store.",
             )
 

@@ -14,20 +14,20 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...bindings.aws.stores import AwsStores
 from ...bindings.clock import SystemClock
 from ...bindings.errors import ConfigurationError, NotFound
 from ...bindings.memory_queues import MemoryQueues
 from ...triggers.descriptor import Problem
+from ..config.host_id import shared_name
 from ..config.settings import Settings
 from ..config.vocabulary import nearest
 from ..keys import MASTER, MASTER_RING, Keys
 from ..logs.log import Log
 from ..runtime import running_hosts
-from ..storage import EmbeddedStorage
+from ..storage import Connected, EmbeddedStorage, HostStorage
 from .main import run_async
 from .options import App
-from .output import show_problems
+from .output import show_problems, talk
 
 if TYPE_CHECKING:
     from ...bindings.queue import QueueStore
@@ -35,16 +35,27 @@ if TYPE_CHECKING:
     from .client import HostClient
 
 
+def settings_of(app: App) -> Settings:
+    """The settings of the app; connections lead to the emulator where a host that runs has one."""
+    hosts = running_hosts(app.store_folder)
+    return Settings.load(app.root, os.environ, hosts[-1].emulator if hosts else None)
+
+
 @asynccontextmanager
-async def opened_store(app: App) -> AsyncIterator[EmbeddedStorage]:
-    """The app's store. Nothing is received through it, so that this process need not count as a host."""
+async def opened_store(app: App) -> AsyncIterator[HostStorage]:
+    """The storage of the app's hosts. Nothing is received through it, so that this process need not count as one."""
     app.check()
-    queues = Settings.load(app.root, os.environ).host_json.extensions.queues
-    storage = EmbeddedStorage(app.store_folder, SystemClock(), base64=queues.messageEncoding == "base64")
+    settings = settings_of(app)
+    base64 = settings.host_json.extensions.queues.messageEncoding == "base64"
+    local = EmbeddedStorage(app.store_folder, SystemClock(), base64=base64)
+    connected = Connected(SystemClock())
+    shared = connected.host_storage(settings.app.connection(""))
+    storage = HostStorage(local, shared, shared_name(settings.app), report=talk)
     try:
         yield storage
     finally:
         await storage.close()
+        await connected.close()
 
 
 @asynccontextmanager
@@ -52,21 +63,19 @@ async def opened_queues(app: App, connection: str | None, *, make: bool = True) 
     """The queues that functions with this connection have; None is the app's own storage. Unless it is to `make`
     the store, one that is not there is empty. Raises `ConfigurationError` for a connection that cannot be used."""
     app.check()
-    found = Settings.load(app.root, os.environ).app.connection(connection or "")
-    if connection and not found.usable:
-        raise ConfigurationError(found.message or f"The connection '{connection}' cannot be used.")
-    if found.aws is None and not make and not app.store_folder.exists():
-        yield MemoryQueues()
-        return
-    if found.aws is None:
-        async with opened_store(app) as storage:
-            yield storage.queues
-        return
-    stores = AwsStores(SystemClock())
+    connected = Connected(SystemClock())
     try:
-        yield stores.queues(found.aws)
+        found = settings_of(app).app.connection(connection or "")
+        other = connected.storage(found) if connection or found.usable else None
+        if other:
+            yield other.queues()
+        elif make or app.store_folder.exists():
+            async with opened_store(app) as storage:
+                yield storage.local.queues
+        else:
+            yield MemoryQueues()
     finally:
-        stores.close()
+        await connected.close()
 
 
 @asynccontextmanager

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from ...bindings.aws.settings import AwsSettings
-from .aws_connection import AwsProblem, aws_settings
+from ...bindings.clock import SystemClock
+from ...bindings.errors import ConfigurationError
+from ...bindings.storage import ConnectionSettings
+from ...bindings.storages import storage_type
 
 #: The setting of the host's own storage.
 HOST_STORAGE = "AzureWebJobsStorage"
@@ -20,7 +22,7 @@ class Connection:
     """Where a connection leads."""
 
     name: str
-    #: ``embedded``, ``azure`` or ``aws``.
+    #: ``embedded``, ``azure``, or the provider of another storage, such as ``aws``.
     kind: str = "embedded"
     #: The setting that says so; None when there is none.
     setting: str | None = None
@@ -29,14 +31,14 @@ class Connection:
     #: What a person should know: it cannot be used, or nothing is set and the embedded store stands in.
     message: str | None = None
     #: What to do about the message.
-    fix: str = _FIX
-    #: What it says, where it leads to AWS and can be used.
-    aws: AwsSettings | None = None
+    fix: str | None = _FIX
+    #: What its provider is given, where it leads to one and can be used.
+    settings: ConnectionSettings | None = None
 
     @property
     def usable(self) -> bool:
         """Whether this version can use it."""
-        return self.kind == "embedded" or self.aws is not None
+        return self.kind == "embedded" or self.settings is not None
 
 
 def connection_of(name: str, get: Callable[[str], str | None], index: Mapping[str, str]) -> Connection:
@@ -55,6 +57,16 @@ def connection_of(name: str, get: Callable[[str], str | None], index: Mapping[st
     return Connection(name, message=message)
 
 
+def provided(connection: Connection, provider: str, settings: ConnectionSettings) -> Connection:
+    """The connection, led to a provider of storage; with a message when that cannot use the settings."""
+    setting, value = connection.setting, connection.value
+    try:
+        storage_type(provider)(settings, SystemClock())
+    except ConfigurationError as error:
+        return Connection(connection.name, provider, setting, value, str(error), error.fix)
+    return Connection(connection.name, provider, setting, value, settings=settings)
+
+
 def _settings(name: str) -> Iterator[str]:
     for setting in (f"AzureWebJobs{name or 'Storage'}", name):
         if setting:
@@ -66,25 +78,25 @@ def _plain(name: str, setting: str, text: str) -> Connection:
     parts = dict(_pairs(text))
     if not text.strip() or parts.get("usedevelopmentstorage", "").lower() == "true":
         return Connection(name, setting=setting, value=text)
-    if parts.get("provider", "").lower() == "aws":
-        return _aws(name, setting, text, parts)
+    if "provider" in parts:
+        return _of_provider(name, setting, text, parts)
     kind = "an Azure Storage connection" if parts else "no connection that funchost knows"
     return _azure(name, setting, text, kind)
 
 
 def _with_children(name: str, setting: str, children: Mapping[str, str]) -> Connection:
     value = ";".join(f"{key}={children[key]}" for key in sorted(children))
-    if children.get("provider", "").strip().lower() == "aws":
-        return _aws(name, setting, value, children)
+    if "provider" in children:
+        return _of_provider(name, setting, value, children)
     return _azure(name, setting, value, "an Azure connection by identity")
 
 
-def _aws(name: str, setting: str, value: str, parts: Mapping[str, str]) -> Connection:
-    try:
-        settings = aws_settings(setting, parts)
-    except AwsProblem as problem:
-        return Connection(name, "aws", setting, value, str(problem), problem.fix)
-    return Connection(name, "aws", setting, value, aws=settings)
+def _of_provider(name: str, setting: str, value: str, parts: Mapping[str, str]) -> Connection:
+    provider = parts["provider"].strip().lower()
+    values = {key: text.strip() for key, text in parts.items() if key != "provider"}
+    shown = setting.removeprefix("ConnectionStrings:")
+    settings = ConnectionSettings(name=name.strip() or shown, setting=shown, values=values)
+    return provided(Connection(name, provider, setting, value), provider, settings)
 
 
 def _azure(name: str, setting: str, value: str, what: str) -> Connection:

@@ -24,6 +24,14 @@ def host_id(settings: AppSettings, root: Path, machine: str | None = None) -> st
     return _legal(f"{name}-{abs(_stable_hash(str(root)))}")
 
 
+def shared_name(settings: AppSettings) -> str:
+    """What tells the hosts of this app from those of others in a storage that they share; empty when nothing was said.
+
+    Not `host_id`, in which the machine has a part: hosts of one app are on several.
+    """
+    return _legal(settings.get("AzureFunctionsWebHost__hostid") or "")
+
+
 def _legal(name: str) -> str:
     return name[:_LONGEST].lower().rstrip("-")
 

@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ...bindings.clock import SystemClock
+from ...bindings.storages import storage_type
 from ...triggers.descriptor import Problem
 from .connection import Connection, connection_of
+from .emulated import emulated
 from .host_json import read_host_json
 from .host_models import HostJson
 from .local_settings import LocalHost, read_local_settings
@@ -23,16 +26,18 @@ class AppSettings:
     skipped: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
     _index: Mapping[str, str] = field(default_factory=dict, repr=False)
+    #: The URL of the emulator that connections lead to; None without one.
+    emulator: str | None = None
 
     @classmethod
-    def load(cls, root: Path, environ: Mapping[str, str]) -> AppSettings:
+    def load(cls, root: Path, environ: Mapping[str, str], emulator: str | None = None) -> AppSettings:
         """Read ``<root>/local.settings.json`` beneath the environment. Never raises for what the file holds."""
         exported, host, problems = read_local_settings(root)
         taken = {_fold(name) for name in environ}
         skipped = tuple(name for name in exported if _fold(name) in taken)
         values = {name: text for name, text in exported.items() if name not in skipped} | dict(environ)
         index = {_fold(name): text for name, text in values.items()}
-        return cls(values, host, skipped, problems, index)
+        return cls(values, host, skipped, problems, index, emulator)
 
     def get(self, name: str) -> str | None:
         """The setting's text, or None; in any case, ``:`` and ``__`` being the same."""
@@ -44,7 +49,13 @@ class AppSettings:
 
     def connection(self, name: str) -> Connection:
         """Where the connection of this name leads; the empty name is the host's own storage."""
-        return connection_of(name, self.get, self._index)
+        found = connection_of(name, self.get, self._index)
+        return emulated(found, self.emulator) if self.emulator else found
+
+    def table_connection(self, name: str) -> Connection:
+        """The same for tables, which an emulator does not have: they stay in the embedded store."""
+        found = connection_of(name, self.get, self._index)
+        return found if found.kind == "embedded" else self.connection(name)
 
     def disabled(self, function: str) -> bool:
         """Whether a setting turns the function off."""
@@ -62,9 +73,9 @@ class Settings:
     problems: tuple[Problem, ...]
 
     @classmethod
-    def load(cls, root: Path, environ: Mapping[str, str]) -> Settings:
+    def load(cls, root: Path, environ: Mapping[str, str], emulator: str | None = None) -> Settings:
         """Read local.settings.json and host.json. Never raises for what they hold."""
-        app = AppSettings.load(root, environ)
+        app = AppSettings.load(root, environ, emulator)
         host_json, problems = read_host_json(root, app.environment())
         return cls(
             root, app, host_json, (*app.problems, *problems, *_storage_problems(app), *_count_problems(app))
@@ -86,11 +97,16 @@ def whole_number(text: str | None, least: int, most: int) -> int | None:
 
 
 def _storage_problems(app: AppSettings) -> list[Problem]:
-    storage = app.connection("")
-    if storage.kind == "embedded":
+    """What keeps the host's own storage from being the one that hosts share."""
+    connection = app.connection("")
+    if connection.kind == "embedded":
         return []
-    message = "AzureWebJobsStorage names another storage, but locks, schedules, receipts and history stay in the embedded store."
-    fix = "Set it to UseDevelopmentStorage=true, or remove it."
+    fix = connection.fix
+    if connection.settings:
+        fix = storage_type(connection.kind)(connection.settings, SystemClock()).why_no_host_state
+        if fix is None:
+            return []
+    message = "AzureWebJobsStorage leads elsewhere, but locks, schedules and receipts stay in the embedded store of this host."
     return [Problem(message, key="AzureWebJobsStorage", fix=fix, severity="warning")]
 
 

@@ -255,11 +255,3 @@ def test_the_command_line_refuses_a_connection_that_cannot_be_used(
     )
     assert sent.returncode == 3
     assert said in sent.stderr
-
-
-def test_a_blob_on_aws_is_refused_with_what_to_do(tmp_path: Path, aws: Aws) -> None:
-    app = App(tmp_path)
-    blob = {"type": "blob", "name": "$return", "direction": "out", "path": "files/x", "connection": "Orders"}
-    app.add("work", _NOTED, trigger(), blob)
-    listed = funchost("list", "--root", app.root, env=aws.app_settings())
-    assert b"leads to AWS, where this version knows only queues" in listed.stderr

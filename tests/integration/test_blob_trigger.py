@@ -135,6 +135,7 @@ async def host(tmp_path: Path) -> AsyncIterator[_Host]:
         queues=lambda connection: queues,
         blobs=lambda connection: blobs,
         tables=lambda connection: EmbeddedTables(store),
+        entities=lambda connection: queues,
         locks=locks,
         state=EmbeddedState(store, queues),
         own_queues=queues,

@@ -14,10 +14,13 @@ from fakes import ManualClock
 
 from funchost.bindings.aws.session import AwsSession, in_thread
 from funchost.bindings.aws.settings import AwsSettings
-from funchost.bindings.aws.stores import AwsStores
+from funchost.bindings.aws.storage import AwsStorage
 from funchost.bindings.errors import AccessDenied, BindingError, ConfigurationError
 from funchost.bindings.names import sqs_queue_name
+from funchost.bindings.storage import ConnectionSettings
+from funchost.host.config.connection import Connection
 from funchost.host.configuration import Configuration, HostOptions
+from funchost.host.storage import Connected
 from funchost.triggers.descriptor import FunctionDescriptor, Problem
 
 AWS = {"Orders__provider": "aws", "Orders__region": "eu-west-1"}
@@ -53,32 +56,46 @@ def test_what_sqs_would_not_take_as_a_name_is_told(tmp_path: Path, queue: str) -
         sqs_queue_name(queue)
 
 
-@pytest.mark.parametrize(
-    "binding",
-    [
-        {"type": "blob", "name": "b", "direction": "in", "path": "files/x", "connection": "Orders"},
-        {"type": "table", "name": "t", "direction": "out", "tableName": "Orders", "connection": "Orders"},
-    ],
-)
-def test_only_queues_are_served_on_aws(tmp_path: Path, binding: dict[str, Any]) -> None:
-    functions, [problem] = found(tmp_path, trigger("orders"), binding)
+def test_there_are_no_tables_on_aws(tmp_path: Path) -> None:
+    table = {"type": "table", "name": "t", "direction": "out", "tableName": "Orders", "connection": "Orders"}
+    functions, [problem] = found(tmp_path, trigger("orders"), table)
     assert functions == []
-    assert "leads to AWS, where this version knows only queues" in problem.message
+    assert "leads to a storage without tables (aws)" in problem.message
     assert problem.key == "bindings[1].connection"
 
 
-def test_without_boto3_a_connection_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_boto3_a_connection_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ConfigurationError, match=r"pip install funchost\[aws\]"):
-        AwsStores(ManualClock()).queues(AwsSettings(name="Orders"))
+    functions, [problem] = found(tmp_path, trigger("orders"))
+    assert functions == []
+    assert "boto3 is missing" in problem.message
+    assert "pip install funchost[aws]" in (problem.fix or "")
 
 
-def test_connections_that_say_the_same_share_one_store() -> None:
-    stores = AwsStores(ManualClock())
-    first, second = AwsSettings(name="Orders"), AwsSettings(name="Orders", region="eu-west-1")
-    assert stores.queues(first) is stores.queues(AwsSettings(name="Orders"))
-    assert stores.queues(first) is not stores.queues(second)
-    stores.close()
+def connection(name: str, **values: str) -> Connection:
+    settings = ConnectionSettings(name=name, setting=name, values=values)
+    return Connection(name, "aws", name, settings=settings)
+
+
+async def test_connections_that_say_the_same_share_one_storage() -> None:
+    connected = Connected(ManualClock())
+    first = connected.storage(connection("Orders"))
+    assert isinstance(first, AwsStorage)
+    assert connected.storage(connection("Orders")) is first
+    assert connected.storage(connection("Orders", region="eu-west-1")) is not first
+    assert first.queues() is first.queues()
+    assert first.blobs() is first.blobs()
+    await connected.close()
+
+
+async def test_a_host_shares_its_state_only_where_the_connection_names_a_bucket() -> None:
+    connected = Connected(ManualClock())
+    assert connected.host_storage(connection("AzureWebJobsStorage")) is None
+    assert connected.host_storage(connection("AzureWebJobsStorage", bucket="shared")) is not None
+    assert connected.host_storage(Connection("")) is None
+    await connected.close()
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from funchost.bindings.aws.settings import AwsSettings
+from funchost.bindings.aws.settings import AwsSettings, aws_settings
 from funchost.host.config.settings import AppSettings, Settings
 
 
@@ -128,7 +128,8 @@ def test_connections_to_azure_are_known_but_not_supported(tmp_path: Path, values
 def test_a_connection_whose_provider_is_aws_leads_there(tmp_path: Path, values: dict[str, str]) -> None:
     connection = load(tmp_path, {"Values": values}).connection("C")
     assert (connection.kind, connection.usable, connection.message) == ("aws", True, None)
-    assert connection.aws == AwsSettings(name="C", region="eu")
+    assert connection.settings
+    assert aws_settings(connection.settings) == AwsSettings(name="C", region="eu")
 
 
 def test_all_settings_of_a_connection_to_aws_are_read(tmp_path: Path) -> None:
@@ -137,14 +138,20 @@ def test_all_settings_of_a_connection_to_aws_are_read(tmp_path: Path) -> None:
         "AzureWebJobsC__endpointUrl": "http://127.0.0.1:5000",
         "AzureWebJobsC__profile": "dev",
         "AzureWebJobsC__bucket": "state",
+        "AzureWebJobsC__bucketPrefix": "team-",
+        "AzureWebJobsC__createBuckets": "true",
         "AzureWebJobsC__queuePrefix": "dev-",
         "AzureWebJobsC__createQueues": "true",
     }
-    assert load(tmp_path, {"Values": values}).connection("C").aws == AwsSettings(
+    settings = load(tmp_path, {"Values": values}).connection("C").settings
+    assert settings and settings.name == "C"
+    assert aws_settings(settings) == AwsSettings(
         name="AzureWebJobsC",
         endpoint_url="http://127.0.0.1:5000",
         profile="dev",
         bucket="state",
+        bucket_prefix="team-",
+        create_buckets=True,
         queue_prefix="dev-",
         create_queues=True,
     )
@@ -154,10 +161,11 @@ def test_all_settings_of_a_connection_to_aws_are_read(tmp_path: Path) -> None:
     ("key", "value", "message", "fix"),
     [
         ("endpointUrls", "x", "'C__endpointurls' is not one", "Did you mean C__endpointUrl?"),
-        ("colour", "x", "'C__colour' is not one", "There are: provider, region"),
+        ("colour", "x", "'C__colour' is not one", "There are: region, endpointUrl"),
         ("secretAccessKey", "hush", "holds a secret", "the environment, a profile, or a role"),
-        ("endpointUrl", "localhost:5000", "is not a URL", "http://127.0.0.1:5000"),
+        ("endpointUrl", "localhost:5000", "is not a URL", "http://127.0.0.1:4566"),
         ("queuePrefix", "dev.", "cannot begin the name", "such as dev-"),
+        ("bucketPrefix", "Dev-", "cannot begin the name", "lower-case"),
     ],
 )
 def test_a_connection_to_aws_that_is_set_wrongly_says_how_to_mend_it(
@@ -167,7 +175,7 @@ def test_a_connection_to_aws_that_is_set_wrongly_says_how_to_mend_it(
     connection = load(tmp_path, {"Values": values}).connection("C")
     assert not connection.usable
     assert message in (connection.message or "")
-    assert fix in connection.fix
+    assert fix in (connection.fix or "")
     assert "hush" not in repr(connection)
 
 
