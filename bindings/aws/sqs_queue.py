@@ -8,11 +8,13 @@ counts.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 from ..clock import Clock, SystemClock, from_milliseconds
@@ -22,9 +24,14 @@ from ..table import OutgoingEntity
 from .session import AwsSession
 from .sqs_client import QueueClient, QueueFacts, all_done
 from .sqs_limits import LONGEST_VISIBILITY, check_size
+from .sqs_memory import PropertiesMemory
 from .sqs_message import Content, content_of, entry_of, shortened
+from .sqs_peek import WAIT, peek
 
 log = logging.getLogger("funchost.bindings.sqs")
+
+#: The longest name of a queue.
+LONGEST_NAME = 80
 
 #: How long one call waits for messages. A stop waits for it too: it cannot be broken off without losing what SQS
 #: has just assigned.
@@ -65,18 +72,32 @@ class _Delivery:
 
 
 class SqsQueues:
-    """`QueueStore` on SQS. `poll` is how long `receive` waits for a message; zero does not wait."""
+    """`QueueStore` on SQS."""
 
     def __init__(
-        self, session: AwsSession, clock: Clock | None = None, *, poll: timedelta | None = None
+        self,
+        session: AwsSession,
+        clock: Clock | None = None,
+        *,
+        poll: timedelta | None = None,
+        own_prefix: str | None = None,
     ) -> None:
+        """`poll` is how long `receive` waits for a message; zero does not wait.
+
+        With `own_prefix`, which then stands before their names, they are queues that nobody but hosts uses: made
+        when they are missing, by sending and by receiving.
+        """
         self._session = session
         self._clock = clock or SystemClock()
-        usual = EMULATOR_POLL if session.settings.endpoint_url else POLL
+        settings = session.settings
+        usual = EMULATOR_POLL if settings.endpoint_url else POLL
         self._poll = usual if poll is None else poll
-        self._prefix = session.settings.queue_prefix
+        self._own = own_prefix is not None
+        self._may_create = self._own or settings.create_queues
+        self._prefix = settings.queue_prefix if own_prefix is None else own_prefix
         self._clients: dict[str, QueueClient] = {}
         self._deliveries: dict[tuple[str, str], _Delivery] = {}
+        self._released = PropertiesMemory()
         #: Queues whose last poll waited for messages as long as it was to.
         self._waited: set[str] = set()
 
@@ -109,7 +130,7 @@ class SqsQueues:
 
     async def receive(self, queue: str, limit: int, lease: timedelta | None = None) -> list[QueueMessage]:
         client = self._client(queue)
-        facts = await client.facts()
+        facts = await client.facts(create=self._own)
         seconds = min(math.ceil((lease or facts.lease).total_seconds()), LONGEST_VISIBILITY)
         began = self._clock.monotonic()
         found = await client.receive(limit, seconds, int(self._poll.total_seconds()))
@@ -143,6 +164,7 @@ class SqsQueues:
         receipt = Receipt(received["ReceiptHandle"], now)
         self._deliveries[queue, received["MessageId"]] = _Delivery(receipt, until)
         inserted_at = from_milliseconds(int(told["SentTimestamp"]))
+        released = self._released.take(queue, received["MessageId"])
         return QueueMessage(
             queue=queue,
             id=received["MessageId"],
@@ -153,7 +175,7 @@ class SqsQueues:
             expires_at=content.expires_at or inserted_at + facts.retention,
             next_visible_at=self._clock.now() + timedelta(seconds=until - now),
             first_received_at=from_milliseconds(int(told["ApproximateFirstReceiveTimestamp"])),
-            properties=content.properties,
+            properties=released or content.properties,
             group=content.group,
             redriven=facts.redriven,
         )
@@ -184,16 +206,23 @@ class SqsQueues:
 
     async def complete(
         self,
-        message: QueueMessage,
+        messages: Sequence[QueueMessage],
         outputs: Sequence[OutgoingMessage] = (),
         entities: Sequence[OutgoingEntity] = (),
     ) -> None:
-        delivery = self._in_flight(message)
+        deliveries = self._still_in_flight(messages)
         _refuse(entities)
-        if not delivery.outputs_sent:
+        if not any(delivery.outputs_sent for _, delivery in deliveries):
             await self.send(outputs)
-            delivery.outputs_sent = True
-        await self._delete(message)
+            for _, delivery in deliveries:
+                delivery.outputs_sent = True
+        deletions = (self._delete(message) for message, _ in deliveries)
+        results = await asyncio.gather(*deletions, return_exceptions=True)
+        errors = [result for result in results if isinstance(result, BaseException)]
+        # Another error goes before: those that it concerns are to be tried again.
+        grave = [error for error in errors if not isinstance(error, ReceiptLost)]
+        if grave or len(errors) == len(deliveries):
+            raise (grave or errors)[0]
 
     async def poison(self, message: QueueMessage, poison: OutgoingMessage) -> None:
         delivery = self._in_flight(message)
@@ -215,6 +244,7 @@ class SqsQueues:
         self._in_flight(message)
         seconds = max(self._hideable(message, delay), 0)
         await self._settle(message, self._client(message.queue).hide(message.receipt.handle, seconds))
+        self._released.note(message.queue, message.id, properties or message.properties)
 
     async def _fitting(self, poison: OutgoingMessage, deduplication_id: str) -> dict[str, Any]:
         problem: MessageTooLarge | None = None
@@ -241,6 +271,16 @@ class SqsQueues:
             raise StoreError(str(error)) from error
         self._deliveries.pop((message.queue, message.id), None)
 
+    def _still_in_flight(self, messages: Sequence[QueueMessage]) -> list[tuple[QueueMessage, _Delivery]]:
+        """Those that can still be settled. Raises `ReceiptLost` when none of them can."""
+        found: list[tuple[QueueMessage, _Delivery]] = []
+        for message in messages:
+            with contextlib.suppress(ReceiptLost):
+                found.append((message, self._in_flight(message)))
+        if not found:
+            raise ReceiptLost
+        return found
+
     def _in_flight(self, message: QueueMessage) -> _Delivery:
         """The delivery. Raises `ReceiptLost` when it is over, and on a FIFO queue also when its time was: SQS then
         takes no settlement any more, while a standard queue does if nobody else got the message."""
@@ -260,10 +300,9 @@ class SqsQueues:
     # -- looking
 
     async def peek(self, queue: str, limit: int) -> list[PeekedMessage]:
-        """Raises `StoreError`: SQS has no way to look."""
-        raise StoreError(
-            "SQS does not show messages: to look at one is to receive it, and counts as a delivery."
-        )
+        """Only those that are visible, each of which has been delivered once more by that."""
+        wait = min(WAIT, int(self._poll.total_seconds()))
+        return await peek(self._client(queue), queue, limit, self._clock, wait)
 
     async def depths(self) -> list[QueueDepth]:
         """Approximate, as SQS counts; it does not tell the age of the oldest message."""
@@ -289,8 +328,18 @@ class SqsQueues:
     def _client(self, queue: str) -> QueueClient:
         client = self._clients.get(queue)
         if client is None:
-            client = self._clients[queue] = QueueClient(self._session, self._prefix + queue, self._clock)
+            name = _shortened(self._prefix + queue) if self._own else self._prefix + queue
+            client = QueueClient(self._session, name, self._clock, may_create=self._may_create)
+            self._clients[queue] = client
         return client
+
+
+def _shortened(name: str) -> str:
+    """A name that SQS takes, and that no other name is shortened to."""
+    if len(name) <= LONGEST_NAME:
+        return name
+    mark = sha256(name.encode()).hexdigest()[:12]
+    return f"{name[: LONGEST_NAME - len(mark) - 1]}-{mark}"
 
 
 def _refuse(entities: Iterable[OutgoingEntity]) -> None:

@@ -92,7 +92,7 @@ def send(
 def peek(app: App, queue: str, count: int, as_json: bool, connection: str | None) -> None:
     """Look at the messages of a queue.
 
-    None is received by that. The next one comes first. For messages that were given up (those in poison queues) the reason is shown.
+    None is received by that, except on SQS, where a look counts as a delivery. The next one comes first. For messages that were given up (those in poison queues) the reason is shown.
     """
     messages = run_async(lambda: _peek(app, connection, queue, count))
     if as_json:

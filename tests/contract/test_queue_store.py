@@ -92,7 +92,7 @@ not_on_sqs = pytest.mark.not_on_sqs
 
 #: Why some promises are not kept on SQS.
 COUNTS = "every delivery counts on SQS"
-PEEKS = "SQS has no way to look at messages"
+PEEKS = "SQS shows none but visible messages, in no order"
 RETENTION = "on SQS the queue says how long messages are kept"
 
 
@@ -166,7 +166,6 @@ async def test_a_message_whose_time_to_live_is_over_is_gone(queues: Queues) -> N
     assert await queues.receive() == []
 
 
-@not_on_sqs(PEEKS)
 async def test_a_look_does_not_show_a_message_whose_time_to_live_is_over(queues: Queues) -> None:
     await queues.store.send([OutgoingMessage(queue="orders", body=b"a", ttl=MINUTE)])
     queues.clock.advance(MINUTE)
@@ -211,7 +210,7 @@ async def test_one_message_that_is_too_large_keeps_all_of_them_out(queues: Queue
 
 async def test_a_completed_message_never_comes_back(queues: Queues) -> None:
     await queues.send(b"a")
-    await queues.store.complete(await queues.receive_one())
+    await queues.store.complete([await queues.receive_one()])
     queues.clock.advance(10 * MINUTE)
     assert await queues.receive() == []
     assert (await queues.depth()).in_flight == 0
@@ -220,8 +219,40 @@ async def test_a_completed_message_never_comes_back(queues: Queues) -> None:
 async def test_completing_sends_the_outputs(queues: Queues) -> None:
     await queues.send(b"a")
     message = await queues.receive_one()
-    await queues.store.complete(message, [OutgoingMessage(queue="bills", body=b"bill")])
+    await queues.store.complete([message], [OutgoingMessage(queue="bills", body=b"bill")])
     assert await queues.bodies("bills") == [b"bill"]
+
+
+async def test_several_messages_are_completed_together_and_their_outputs_sent_once(queues: Queues) -> None:
+    await queues.send(b"a", b"b", b"c")
+    a, b, c = await queues.receive()
+    await queues.store.complete([a, c], [OutgoingMessage(queue="bills", body=b"bill")])
+    assert await queues.bodies("bills") == [b"bill"]
+    await queues.store.release(b, NONE)
+    assert await queues.bodies() == [b"b"]
+
+
+async def test_of_several_messages_those_that_are_lost_are_passed_over(queues: Queues) -> None:
+    await queues.send(b"a", b"b")
+    lost, held = await queues.receive()
+    await queues.store.release(lost, NONE)
+    current = await queues.receive_one()
+    await queues.store.complete([lost, held], [OutgoingMessage(queue="bills", body=b"bill")])
+    assert await queues.bodies("bills") == [b"bill"]
+    assert (await queues.depth()).in_flight == 1
+    await queues.store.complete([current])
+
+
+async def test_several_messages_that_are_all_lost_change_nothing(queues: Queues) -> None:
+    await queues.send(b"a", b"b")
+    lost = await queues.receive()
+    for message in lost:
+        await queues.store.release(message, NONE)
+    current = await queues.receive()
+    with pytest.raises(ReceiptLost):
+        await queues.store.complete(lost, [OutgoingMessage(queue="bills", body=b"bill")])
+    assert await queues.bodies("bills") == []
+    await queues.store.complete(current)
 
 
 async def test_an_output_that_is_too_large_leaves_the_message_as_it_was(queues: Queues) -> None:
@@ -229,8 +260,8 @@ async def test_an_output_that_is_too_large_leaves_the_message_as_it_was(queues: 
     message = await queues.receive_one()
     too_large = OutgoingMessage(queue="orders", body=b"x" * (queues.max_body + 1))
     with pytest.raises(MessageTooLarge):
-        await queues.store.complete(message, [too_large])
-    await queues.store.complete(message)
+        await queues.store.complete([message], [too_large])
+    await queues.store.complete([message])
     assert await queues.bodies() == []
 
 
@@ -238,7 +269,7 @@ async def test_a_lease_that_ended_still_settles_while_nobody_else_took_the_messa
     await queues.send(b"a")
     message = await queues.receive_one()
     queues.clock.advance(2 * MINUTE)
-    await queues.store.complete(message)
+    await queues.store.complete([message])
     assert await queues.receive() == []
 
 
@@ -251,14 +282,14 @@ async def test_a_late_finisher_changes_nothing(queues: Queues, step: str) -> Non
     output = OutgoingMessage(queue="bills", body=b"bill")
     with pytest.raises(ReceiptLost):
         if step == "complete":
-            await queues.store.complete(late, [output])
+            await queues.store.complete([late], [output])
         elif step == "release":
             await queues.store.release(late, NONE)
         else:
             await queues.store.poison(late, output)
     assert await queues.bodies("bills") == []
     assert await queues.receive() == []
-    await queues.store.complete(current)
+    await queues.store.complete([current])
 
 
 @pytest.mark.parametrize("first", ["complete", "release"])
@@ -266,10 +297,10 @@ async def test_a_message_is_settled_only_once(queues: Queues, first: str) -> Non
     await queues.send(b"a")
     message = await queues.receive_one()
     if first == "complete":
-        await queues.store.complete(message)
+        await queues.store.complete([message])
     else:
         await queues.store.release(message, NONE)
-    for settle in (queues.store.complete(message), queues.store.release(message, NONE)):
+    for settle in (queues.store.complete([message]), queues.store.release(message, NONE)):
         with pytest.raises(ReceiptLost):
             await settle
 
@@ -336,13 +367,13 @@ async def test_a_renewed_message_stays_hidden_and_keeps_its_receipt(queues: Queu
     queues.clock.advance(MINUTE / 2)
     assert await queues.receive() == []
     queues.clock.advance(MINUTE / 4)
-    await queues.store.complete(message)
+    await queues.store.complete([message])
 
 
 async def test_renewing_passes_over_what_is_lost(queues: Queues) -> None:
     await queues.send(b"a", b"b")
     lost, kept = await queues.receive()
-    await queues.store.complete(lost)
+    await queues.store.complete([lost])
     await queues.store.renew([lost, kept], 3 * MINUTE)
     queues.clock.advance(2 * MINUTE)
     assert await queues.receive() == []
@@ -390,7 +421,7 @@ async def test_a_wait_ends_when_a_settlement_puts_something_there(queues: Queues
     message = await queues.receive_one()
     output = OutgoingMessage(queue="bills", body=b"bill")
     await (
-        queues.store.complete(message, [output])
+        queues.store.complete([message], [output])
         if step == "complete"
         else queues.store.poison(message, output)
     )
@@ -439,6 +470,27 @@ async def test_a_wait_ends_at_its_limit(queues: Queues) -> None:
 
 
 # -- looking
+
+
+async def test_what_was_looked_at_is_still_there_to_be_received(queues: Queues) -> None:
+    sent = OutgoingMessage(queue="orders", body=b"\xff", properties={"p": 1})
+    await queues.store.send([sent])
+    peeked = await queues.peek_one()
+    assert (peeked.state, peeked.body, peeked.properties, peeked.dequeue_count) == (
+        "visible",
+        b"\xff",
+        {"p": 1},
+        0,
+    )
+    assert (await queues.receive_one()).id == peeked.id
+
+
+async def test_what_a_message_was_released_with_comes_with_its_next_delivery(queues: Queues) -> None:
+    await queues.send(b"a")
+    for count in (1, 2):
+        message = await queues.receive_one()
+        await queues.store.release(message, timedelta(0), properties={"failures": count})
+        assert message.properties.get("failures") == (None if count == 1 else 1)
 
 
 @not_on_sqs(PEEKS)
@@ -494,7 +546,7 @@ async def test_a_message_whose_lease_ended_counts_as_visible(queues: Queues) -> 
 async def test_an_emptied_queue_still_exists_and_names_are_in_order(queues: Queues) -> None:
     await queues.send(b"a", queue="returns")
     await queues.send(b"a", queue="orders")
-    await queues.store.complete(await queues.receive_one("returns"))
+    await queues.store.complete([await queues.receive_one("returns")])
     depths = await queues.store.depths()
     assert [depth.queue for depth in depths] == ["orders", "returns"]
     assert depths[1] == QueueDepth(queue="returns", visible=0, delayed=0, in_flight=0, oldest=None)

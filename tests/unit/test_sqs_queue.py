@@ -233,7 +233,7 @@ async def test_one_of_several_deletions_may_come_too_late(service: Service) -> N
     first, second = await service.received("m", "n")
     service.answers("delete_message_batch", failed(1, "ReceiptHandleIsInvalid", fault=True))
     results = await asyncio.gather(
-        service.queues.complete(first), service.queues.complete(second), return_exceptions=True
+        service.queues.complete([first]), service.queues.complete([second]), return_exceptions=True
     )
     assert [type(result) for result in results] == [type(None), ReceiptLost]
 
@@ -249,25 +249,44 @@ async def test_outputs_that_were_sent_are_not_sent_again_when_the_deletion_is_re
     for _ in range(3):
         service.answers("delete_message_batch", failed(0))
     with pytest.raises(StoreError):
-        await service.queues.complete(received, [message(b"bill")])
+        await service.queues.complete([received], [message(b"bill")])
     service.answers("delete_message_batch", Entries=[{"Id": "0", "ReceiptHandle": "handle-m"}])
-    await service.queues.complete(received, [message(b"bill")])
+    await service.queues.complete([received], [message(b"bill")])
+
+
+async def test_of_several_deletions_only_those_that_failed_are_repeated(service: Service) -> None:
+    first, second = await service.received("m", "n")
+    service.answers("send_message_batch")
+    for _ in range(3):
+        service.answers("delete_message_batch", failed(1))
+    with pytest.raises(StoreError):
+        await service.queues.complete([first, second], [message(b"bill")])
+    service.answers("delete_message_batch", Entries=[{"Id": "0", "ReceiptHandle": "handle-n"}])
+    await service.queues.complete([first, second], [message(b"bill")])
+
+
+async def test_several_deletions_that_all_come_too_late_are_told(service: Service) -> None:
+    received = await service.received("m", "n")
+    gone = [failed(place, "ReceiptHandleIsInvalid", fault=True) for place in (0, 1)]
+    service.answers("delete_message_batch", *gone)
+    with pytest.raises(ReceiptLost):
+        await service.queues.complete(received)
 
 
 async def test_a_deletion_that_is_denied_is_tried_until_it_is_granted(service: Service) -> None:
     [received] = await service.received("m")
     service.refuses("delete_message_batch", "AccessDenied", 403)
     with pytest.raises(StoreError, match="refuses this"):
-        await service.queues.complete(received)
+        await service.queues.complete([received])
     service.answers("delete_message_batch")
-    await service.queues.complete(received)
+    await service.queues.complete([received])
 
 
 async def test_a_message_of_a_queue_that_was_deleted_is_nobodys(service: Service) -> None:
     [received] = await service.received("m")
     service.refuses("delete_message_batch", "QueueDoesNotExist")
     with pytest.raises(ReceiptLost):
-        await service.queues.complete(received)
+        await service.queues.complete([received])
 
 
 async def test_a_poison_message_that_was_sent_is_not_sent_again(service: Service) -> None:
@@ -309,7 +328,7 @@ async def test_there_are_no_tables_behind_a_connection_to_aws(service: Service) 
     [received] = await service.received("m")
     entity = OutgoingEntity(table="T", partition_key="p", row_key="r", properties={})
     with pytest.raises(BindingError, match="no tables"):
-        await service.queues.complete(received, [], [entity])
+        await service.queues.complete([received], [], [entity])
     with pytest.raises(BindingError, match="no tables"):
         await service.queues.send([], [entity])
 
@@ -343,7 +362,7 @@ async def test_a_message_that_cannot_be_renewed_is_deleted_once_if_it_ends_all_t
     service.answers("change_message_visibility_batch", Entries=[entry])
     await service.queues.renew([lost, kept])
     service.answers("delete_message_batch", Entries=[{"Id": "0", "ReceiptHandle": "handle-m"}])
-    await service.queues.complete(lost)
+    await service.queues.complete([lost])
 
 
 async def test_on_a_fifo_queue_a_lost_message_changes_nothing_any_more(
@@ -354,7 +373,7 @@ async def test_on_a_fifo_queue_a_lost_message_changes_nothing_any_more(
     service.answers("change_message_visibility_batch", failed(0, "MessageNotInflight", fault=True))
     await service.queues.renew([lost])
     with pytest.raises(ReceiptLost):
-        await service.queues.complete(lost, [message(b"bill")])
+        await service.queues.complete([lost], [message(b"bill")])
     service.stub.assert_no_pending_responses()
 
 
@@ -369,7 +388,7 @@ async def test_on_a_fifo_queue_a_message_is_lost_when_its_time_is_over(service: 
     await fifo.queues.renew([renewed])
     fifo.clock.advance(timedelta(seconds=31))
     with pytest.raises(ReceiptLost):
-        await fifo.queues.complete(renewed, [message(b"bill")])
+        await fifo.queues.complete([renewed], [message(b"bill")])
     fifo.stub.assert_no_pending_responses()
 
 
@@ -446,11 +465,6 @@ async def test_all_pages_of_queues_are_counted(service: Service) -> None:
         0,
         None,
     )
-
-
-async def test_a_look_is_refused_since_it_would_count(service: Service) -> None:
-    with pytest.raises(StoreError, match="counts as a delivery"):
-        await service.queues.peek("orders", 1)
 
 
 # -- waiting
