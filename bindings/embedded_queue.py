@@ -38,6 +38,8 @@ INSERT INTO messages (queue, message_id, body, inserted_at, visible_at, expires_
 VALUES (?, ?, ?, ?, ?, ?, ?)
 """
 
+_DELETE = "DELETE FROM messages WHERE id = ? AND fence = ?"
+
 _DEPTHS = """
 SELECT queue, sum(visible_at <= :now), sum(visible_at > :now AND owner IS NULL),
     sum(visible_at > :now AND owner IS NOT NULL), min(inserted_at)
@@ -131,15 +133,17 @@ class EmbeddedQueues:
 
     async def complete(
         self,
-        message: QueueMessage,
+        messages: Sequence[QueueMessage],
         outputs: Sequence[OutgoingMessage] = (),
         entities: Sequence[OutgoingEntity] = (),
     ) -> None:
-        await self._replace(message, outputs, entities)
+        if outputs:
+            self.check_sizes(outputs)
+        await self._replace(messages, outputs, entities)
 
     async def poison(self, message: QueueMessage, poison: OutgoingMessage) -> None:
         # A body that was let in once is let into the poison queue too, whatever the limit is now.
-        await self._replace(message, [poison], check=False)
+        await self._replace((message,), (poison,))
 
     async def release(
         self,
@@ -220,21 +224,19 @@ class EmbeddedQueues:
 
     async def _replace(
         self,
-        message: QueueMessage,
+        messages: Sequence[QueueMessage],
         outputs: Sequence[OutgoingMessage],
         entities: Sequence[OutgoingEntity] = (),
-        *,
-        check: bool = True,
     ) -> None:
-        if check and outputs:
-            self.check_sizes(outputs)
-        receipt = message.receipt
+        receipts = [message.receipt for message in messages]
 
         def operation(connection: sqlite3.Connection) -> bool:
-            gone = connection.execute("DELETE FROM messages WHERE id = ? AND fence = ?", receipt).rowcount
+            gone = 0
+            for receipt in receipts:
+                gone += connection.execute(_DELETE, receipt).rowcount
             if gone and outputs:
                 self.send_within(connection, outputs)
-            return gone == 1
+            return gone > 0
 
         if not await self._write(operation, entities):
             raise ReceiptLost

@@ -86,15 +86,15 @@ class MemoryQueues:
 
     async def complete(
         self,
-        message: QueueMessage,
+        messages: Sequence[QueueMessage],
         outputs: Sequence[OutgoingMessage] = (),
         entities: Sequence[OutgoingEntity] = (),
     ) -> None:
         self._check_sizes(outputs)
-        self._replace(message, outputs, entities)
+        self._replace(messages, outputs, entities)
 
     async def poison(self, message: QueueMessage, poison: OutgoingMessage) -> None:
-        self._replace(message, [poison])
+        self._replace([message], [poison])
 
     async def release(
         self,
@@ -159,15 +159,16 @@ class MemoryQueues:
 
     def _replace(
         self,
-        message: QueueMessage,
+        messages: Sequence[QueueMessage],
         outputs: Sequence[OutgoingMessage],
         entities: Sequence[OutgoingEntity] = (),
     ) -> None:
-        stored = self._find(message)
-        if stored is None:
+        held = [message for message in messages if self._find(message)]
+        if not held:
             raise ReceiptLost
         self.tables.put(entities)
-        del self._queues[message.queue][stored.number]
+        for message in held:
+            del self._queues[message.queue][message.receipt.id]
         self.put(outputs)
 
     def _stored(self, message: OutgoingMessage) -> _Stored:

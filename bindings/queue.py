@@ -108,13 +108,14 @@ class QueueStore(Protocol):
 
     async def complete(
         self,
-        message: QueueMessage,
+        messages: Sequence[QueueMessage],
         outputs: Sequence[OutgoingMessage] = (),
         entities: Sequence[OutgoingEntity] = (),
     ) -> None:
-        """Remove the message and send `outputs` and `entities`, in one step where the store can.
+        """Remove the messages, all of one queue, and send `outputs` and `entities`, in one step where the store can.
 
-        Raises what `send` raises; the message is then still in flight.
+        Those already lost are passed over; `ReceiptLost` is raised, and nothing changed, when all are. Raises what
+        `send` raises; the messages are then still in flight.
         """
 
     async def release(

@@ -1,39 +1,42 @@
-"""Receives messages, keeps them invisible while they run, and settles each one."""
+"""Receives messages and keeps them invisible while they run; how they run is the matter of a runner."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Callable
+import math
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol
 
-from ..bindings.errors import FunchostError, QueueMissing, ReceiptLost, StoreError
-from ..bindings.queue import OutgoingMessage, QueueMessage, QueueStore
-from ..bindings.table import OutgoingEntity
-from .base import Deliver, ErrorInfo, Outcome, Resources, Status, TriggerEvent
+from ..bindings.errors import FunchostError, QueueMissing
+from ..bindings.queue import QueueMessage, QueueStore
+from .base import Deliver, Resources
 from .descriptor import QueuePolicy
-from .poison import poison_message, with_failure
 from .polling import BackOff
-
-#: The category that Azure logs this under is that of the trigger.
-log = logging.getLogger("funchost.triggers.queue")
+from .queue_batch import MessageBatches, ToBatch
+from .queue_settlement import Settlement, log
+from .queue_single import OnOutcome, SingleMessages, ToEvent
 
 #: The longest pause after a renewal that failed.
 RENEW_AGAIN = timedelta(minutes=1)
 
-#: Turns a message into an event; None means that there is nothing to run any more.
-ToEvent = Callable[[QueueMessage], Awaitable[TriggerEvent | None]]
 
-#: Told of each outcome after the message was settled.
-OnOutcome = Callable[[QueueMessage, Outcome], Awaitable[None]]
+class Runner(Protocol):
+    """Runs what was received, and settles it."""
+
+    def lines(self, messages: list[QueueMessage]) -> list[list[QueueMessage]]:
+        """What may run at the same time: the messages of a line belong together."""
+
+    def run(self, line: list[QueueMessage], passed: Callable[[], None]) -> Coroutine[Any, Any, object]:
+        """Run and settle a line. Takes off it what is settled before the rest, and calls `passed` then."""
 
 
 class QueueListener:
     """Receives from one queue for one function, at most `batch_size + new_batch_threshold` at a time.
 
-    `to_event` makes the event; when it gives None the message is completed without a run, when it raises the
-    delivery counts as failed. `poison_queue` None means that a message is never given up.
+    `to_event` makes the event of a message; when it gives None the message is completed without a run, when it raises
+    the delivery counts as failed. `to_batch`, given instead, makes one event of all messages of a receive. At most
+    `concurrency` events run at a time. `poison_queue` None means that a message is never given up.
     """
 
     def __init__(
@@ -44,28 +47,38 @@ class QueueListener:
         store: QueueStore,
         policy: QueuePolicy,
         deliver: Deliver,
-        to_event: ToEvent,
         poison_queue: str | None,
         resources: Resources,
+        to_event: ToEvent | None = None,
+        to_batch: ToBatch | None = None,
         on_outcome: OnOutcome | None = None,
         concurrency: int | None = None,
     ) -> None:
         self._function = function
         self._queue = queue
         self._store = store
-        self._policy = policy
-        self._deliver = deliver
-        self._to_event = to_event
-        self._poison_queue = poison_queue
         self._resources = resources
-        self._on_outcome = on_outcome
-        self._threshold = policy.new_batch_threshold
+        settlement = Settlement(
+            function=function,
+            queue=queue,
+            store=store,
+            policy=policy,
+            poison_queue=poison_queue,
+            resources=resources,
+        )
+        self._settlement = settlement
+        self._runner = _runner(settlement, deliver, to_event, to_batch, on_outcome)
+        #: Messages that may be in flight when more are received; of batches, how many may be.
+        self._threshold: float = policy.new_batch_threshold
+        self._most_batches: float = math.inf
         self._batch_size = policy.batch_size
-        if concurrency is not None:
+        if concurrency is not None and to_batch:
+            self._threshold, self._most_batches = math.inf, concurrency
+        elif concurrency is not None:
             self._batch_size = min(self._batch_size, concurrency)
             self._threshold = min(self._threshold, concurrency - self._batch_size)
         self._back_off = BackOff(policy.max_polling_interval)
-        #: What each task has still to run or to settle: one message, or those of a group in their order.
+        #: What each task has still to run or to settle: one message, those of a group in their order, or a batch.
         self._in_flight: dict[asyncio.Task[None], list[QueueMessage]] = {}
         self._room = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -103,7 +116,7 @@ class QueueListener:
 
     async def _listen(self) -> None:
         while True:
-            while self._held > self._threshold:
+            while not self._has_room:
                 self._room.clear()
                 await self._room.wait()
             try:
@@ -125,7 +138,7 @@ class QueueListener:
         try:
             return await asyncio.shield(receiving)
         except asyncio.CancelledError:
-            await asyncio.gather(*map(self._give_back, await receiving))
+            await asyncio.gather(*map(self._settlement.give_back, await receiving))
             raise
 
     def _trouble(self, error: Exception) -> None:
@@ -137,14 +150,14 @@ class QueueListener:
         self.state = state
 
     @property
-    def _held(self) -> int:
-        return sum(map(len, self._in_flight.values()))
+    def _has_room(self) -> bool:
+        held = sum(map(len, self._in_flight.values()))
+        return held <= self._threshold and len(self._in_flight) < self._most_batches
 
     def _begin(self, messages: list[QueueMessage]) -> None:
         loop = asyncio.get_running_loop()
-        for line in _lines(messages):
-            work = self._process(line[0]) if len(line) == 1 else self._process_in_turn(line)
-            task: asyncio.Task[Any] = loop.create_task(work)
+        for line in self._runner.lines(messages):
+            task: asyncio.Task[Any] = loop.create_task(self._runner.run(line, self._tell_room))
             self._in_flight[task] = line
             task.add_done_callback(self._end)
 
@@ -155,7 +168,7 @@ class QueueListener:
             self._resources.report(f"A message of '{self._queue}' could not be settled: {task.exception()}")
 
     def _tell_room(self) -> None:
-        if self._held <= self._threshold:
+        if self._has_room:
             self._room.set()
 
     async def _renew(self) -> None:
@@ -176,126 +189,15 @@ class QueueListener:
     def _renewal_pause(self) -> timedelta:
         return self._store.lease_of(self._queue) / 3
 
-    # -- one message
 
-    async def _process_in_turn(self, line: list[QueueMessage]) -> None:
-        """Messages of one group. When one stays in the queue, those behind it go back: they must not overtake it."""
-        try:
-            while line and await self._process(line[0]):
-                del line[0]
-                self._tell_room()
-        finally:
-            await asyncio.gather(*map(self._give_back, line[1:]))
-
-    async def _process(self, message: QueueMessage) -> bool:
-        """Run and settle it; returns whether it has left the queue."""
-        if self._over(message, self._policy.max_dequeue_count + 1):
-            await self._insist(message, lambda: self._give_up(message, None))
-            return True
-        try:
-            event = await self._to_event(message)
-        except Exception as error:
-            return await self._settle(message, self._failed(error))
-        if event is None:
-            await self._insist(message, lambda: self._store.complete(message))
-            return True
-        left = False
-
-        async def settle(outcome: Outcome) -> None:
-            nonlocal left
-            left = await self._settle(message, outcome)
-
-        event.settle = settle
-        outcome = await self._deliver(event)
-        if self._on_outcome:
-            await self._on_outcome(message, outcome)
-        return left
-
-    async def _settle(self, message: QueueMessage, outcome: Outcome) -> bool:
-        """The one place that decides a message's end (functions-semantics 5.4); whether it has left the queue."""
-        if outcome.succeeded:
-            own = await self._own_messages(outcome)
-            entities = await self._own_entities(outcome) if outcome.entities else ()
-            await self._insist(message, lambda: self._store.complete(message, own, entities))
-            return True
-        if outcome.status is Status.INTERRUPTED:
-            await self._give_back(message)
-            return False
-        if self._over(message, self._policy.max_dequeue_count):
-            await self._insist(message, lambda: self._give_up(message, outcome))
-            return True
-        delay, properties = self._policy.visibility_timeout, with_failure(message, outcome)
-        await self._insist(message, lambda: self._store.release(message, delay, properties=properties))
-        return False
-
-    def _over(self, message: QueueMessage, most: int) -> bool:
-        """Whether it is ours to give it up now, delivered as often as it was."""
-        return message.dequeue_count >= most and bool(self._poison_queue) and not message.redriven
-
-    async def _own_messages(self, outcome: Outcome) -> list[OutgoingMessage]:
-        """The messages that go with the message's end; those of other stores are sent now, all of one store
-        together."""
-        others: dict[QueueStore, list[OutgoingMessage]] = {}
-        for store, output in outcome.messages:
-            if store is not self._store:
-                others.setdefault(store, []).append(output)
-        for store, outputs in others.items():
-            await store.send(outputs)
-        return [output for store, output in outcome.messages if store is self._store]
-
-    async def _own_entities(self, outcome: Outcome) -> list[OutgoingEntity]:
-        """The entities that go with the message's end; those of other stores are stored now."""
-        for store, entity in outcome.entities:
-            if store is not self._store:
-                await store.send((), [entity])
-        return [entity for store, entity in outcome.entities if store is self._store]
-
-    async def _give_back(self, message: QueueMessage) -> None:
-        await self._insist(message, lambda: self._store.release(message, timedelta(0), count=False))
-
-    async def _give_up(self, message: QueueMessage, outcome: Outcome | None) -> None:
-        assert self._poison_queue is not None
-        log.warning(
-            "Message has reached MaxDequeueCount of %d. Moving message to queue '%s'.",
-            self._policy.max_dequeue_count,
-            self._poison_queue,
-        )
-        now = self._resources.clock.now()
-        await self._store.poison(
-            message, poison_message(message, outcome, self._function, self._poison_queue, now)
-        )
-
-    async def _insist(self, message: QueueMessage, step: Callable[[], Awaitable[None]]) -> None:
-        """Settle in spite of a store that fails for a while; give way when the message is no longer ours."""
-        back_off: BackOff | None = None
-        while True:
-            try:
-                await step()
-                return
-            except ReceiptLost:
-                log.info("Message %s of '%s' had been handed to another host.", message.id, self._queue)
-                return
-            except StoreError as error:
-                log.warning("Message %s of '%s' cannot be settled yet: %s", message.id, self._queue, error)
-                back_off = back_off or BackOff(timedelta(seconds=5))
-                await asyncio.sleep(back_off.next().total_seconds())
-
-    def _failed(self, error: Exception) -> Outcome:
-        now = self._resources.clock.now()
-        return Outcome(
-            status=Status.FAILED,
-            function=self._function,
-            invocation_id="",
-            started=now,
-            ended=now,
-            error=ErrorInfo(type(error).__name__, str(error)),
-        )
-
-
-def _lines(messages: list[QueueMessage]) -> list[list[QueueMessage]]:
-    """What may run at the same time: each message for itself, those of one group as one."""
-    lines: dict[str, list[QueueMessage]] = {}
-    for place, message in enumerate(messages):
-        key = f"#{place}" if message.group is None else f"={message.group}"
-        lines.setdefault(key, []).append(message)
-    return list(lines.values())
+def _runner(
+    settlement: Settlement,
+    deliver: Deliver,
+    to_event: ToEvent | None,
+    to_batch: ToBatch | None,
+    on_outcome: OnOutcome | None,
+) -> Runner:
+    if to_batch:
+        return MessageBatches(settlement, deliver, to_batch)
+    assert to_event is not None, "one of the two is given"
+    return SingleMessages(settlement, deliver, to_event, on_outcome)

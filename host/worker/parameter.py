@@ -5,16 +5,19 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, get_args, get_origin
+from typing import Any, Final, get_args, get_origin
 
 from . import values_azure, values_sdk
 from .converters import accepts_input, converter_of, has_implicit_output, holds_azure, is_union, shown
 from .errors import LoadError
 from .values_json import split_optional
 from .values_output import takes, wanted_types
-from .values_plain import ALLOWED, decoder
+from .values_plain import ALLOWED, ALLOWED_STREAMS, decoder, is_chunks, is_file
 
 Binding = Mapping[str, Any]
+
+#: Triggers of which a run may get several events, as a list.
+_BATCHED: Final = frozenset({"queueTrigger"})
 
 
 class Maker(enum.Enum):
@@ -35,7 +38,7 @@ class Parameter:
     """One parameter and the binding it stands for."""
 
     binding: Binding
-    #: None when there is none; ``X`` for ``X | None`` and for ``Out[X]``.
+    #: None when there is none; ``X`` for ``X | None``, for ``Out[X]``, and for the ``list[X]`` of a batch.
     annotation: Any = None
     optional: bool = False
     maker: Maker = Maker.PLAIN
@@ -47,6 +50,11 @@ class Parameter:
     @property
     def type(self) -> str:
         return str(self.binding["type"])
+
+    @property
+    def many(self) -> bool:
+        """Whether it is a list, with one value of that annotation for each event."""
+        return is_batch(self.binding)
 
     @property
     def where(self) -> str:
@@ -82,19 +90,36 @@ def _out_parameter(binding: Binding, hint: Any) -> Parameter:
 
 
 def _in_parameter(binding: Binding, hint: Any) -> Parameter:
-    annotation, optional = split_optional(hint)
+    wanted = _one_of(binding, hint) if is_batch(binding) else hint
+    annotation, optional = split_optional(wanted)
     parameter = Parameter(binding, annotation, optional)
-    check_union(hint, parameter.where)
+    check_union(wanted, parameter.where)
     maker = _maker(parameter)
     if maker is None:
-        raise LoadError(f"{parameter.where} cannot be {shown(hint)}. It can be {_allowed(parameter.type)}.")
+        raise LoadError(f"{parameter.where} cannot be {shown(hint)}{_instead(parameter)}")
     _check_storage(parameter, maker)
     return replace(parameter, maker=maker)
+
+
+def _one_of(binding: Binding, hint: Any) -> Any:
+    """What each message of a batch is annotated as. Raises `LoadError` for an annotation that is no list."""
+    where = Parameter(binding).where
+    check_union(hint, where)
+    listed, _ = split_optional(hint)
+    if listed is not None and (get_origin(listed) or listed) is not list:
+        raise LoadError(
+            f"{where} cannot be {shown(hint)}: with the cardinality many it is a list of messages. Annotate it as "
+            "list[func.QueueMessage], list[str] or another list, or set the cardinality of the trigger to one."
+        )
+    one = next(iter(get_args(listed)), None)
+    return None if one in (Any, object) else one
 
 
 def _maker(parameter: Parameter) -> Maker | None:
     """What makes the value; None when nothing can make one of the annotated type."""
     kind, annotation = parameter.type, parameter.annotation
+    if parameter.many and (is_file(annotation) or is_chunks(annotation)):
+        return None
     if annotation is None:
         if kind in values_azure.RICH:
             return Maker.AZURE
@@ -112,8 +137,20 @@ def _maker(parameter: Parameter) -> Maker | None:
     return Maker.PLAIN if plain else None
 
 
-def _allowed(kind: str) -> str:
-    return f"{values_azure.RICH[kind]}, {ALLOWED}" if kind in values_azure.RICH else ALLOWED
+def _instead(parameter: Parameter) -> str:
+    """How the refusal of an annotation goes on: what it can be."""
+    kind, annotation = parameter.type, parameter.annotation
+    if kind in _BATCHED and not parameter.many and get_origin(annotation) is list:
+        return (
+            f": with the cardinality one it is a single message. Annotate it as {shown(get_args(annotation)[0])}, or "
+            "set the cardinality of the trigger to many."
+        )
+    allowed = f"{values_azure.RICH[kind]}, {ALLOWED}" if kind in values_azure.RICH else ALLOWED
+    return (
+        f". Each message can be {allowed}."
+        if parameter.many
+        else f". It can be {allowed}, {ALLOWED_STREAMS}."
+    )
 
 
 def check_union(annotation: Any, where: str) -> None:
@@ -136,6 +173,11 @@ def _check_storage(parameter: Parameter, maker: Maker) -> None:
             "that only for clients of the SDK: annotate it as BlobClient of "
             "azurefunctions.extensions.bindings.blob, or set the connection to UseDevelopmentStorage=true."
         )
+
+
+def is_batch(binding: Binding) -> bool:
+    """Whether it is a trigger that brings all events at hand to one run."""
+    return binding["type"] in _BATCHED and binding.get("cardinality") == "many"
 
 
 def is_out(binding: Binding) -> bool:

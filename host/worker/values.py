@@ -13,6 +13,7 @@ from . import values_azure, values_registry, values_sdk
 from .context import Context, RetryContext, TraceContext
 from .parameter import Maker, Parameter
 from .signature import Signature
+from .values_batch import in_batch
 from .values_json import dump
 from .values_output import NOTHING, Out, Result
 from .values_plain import decoder, text_decoder
@@ -54,6 +55,7 @@ class LoadedFunction:
         self.content_only = (
             signature.context is None
             and signature.trigger.type != "timerTrigger"
+            and not signature.trigger.many
             and all(one.maker is Maker.PLAIN for one in (signature.trigger, *signature.inputs))
         )
         self._trigger = signature.trigger.name
@@ -101,6 +103,10 @@ def _leave_out(header: Mapping[str, Any], content: Any) -> None:
 
 
 def _trigger_reader(parameter: Parameter) -> values_azure.Build:
+    return in_batch(_event_reader(parameter)) if parameter.many else _event_reader(parameter)
+
+
+def _event_reader(parameter: Parameter) -> values_azure.Build:
     if parameter.maker is not Maker.PLAIN:
         return _builder(parameter)
     annotation = parameter.annotation
@@ -135,11 +141,11 @@ def _builder(parameter: Parameter) -> values_azure.Build:
     if parameter.maker is Maker.SDK:
         return values_sdk.builder(parameter.type, parameter.annotation, parameter.where)
     return values_registry.builder(
-        parameter.type, parameter.where, binary=_is_binary(parameter), many=_is_batch(parameter)
+        parameter.type, parameter.where, binary=_is_binary(parameter), many=_is_list(parameter)
     )
 
 
-def _is_batch(parameter: Parameter) -> bool:
+def _is_list(parameter: Parameter) -> bool:
     return parameter.binding.get("cardinality") == "many" or get_origin(parameter.annotation) is list
 
 

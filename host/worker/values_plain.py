@@ -14,8 +14,9 @@ from .values_json import is_model, parse, reader, validated
 #: asynchronous iterable, by the annotation.
 Decode = Callable[[Any], Any]
 
-#: What to name as possible when an annotation is refused.
-ALLOWED = "str, bytes, dict, list, int, float, bool, a dataclass, a model, BinaryIO or AsyncIterator[bytes]"
+#: What to name as possible when an annotation is refused; the streams only where a value stands for itself.
+ALLOWED = "str, bytes, dict, list, int, float, bool, a dataclass or a model"
+ALLOWED_STREAMS = "BinaryIO or AsyncIterator[bytes]"
 
 _FILES = (typing.BinaryIO, typing.IO[bytes], io.IOBase, io.RawIOBase, io.BufferedIOBase, io.BufferedReader)
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 from .converters import has_implicit_output
 from .errors import BindError
 from .signature import Signature
+from .values_batch import report
 from .values_http import media_type, respond
 from .values_output import NOTHING, Encode, Result, check_awaited, to_any, to_blob, to_queue
 from .values_registry import encoder
@@ -33,6 +34,8 @@ class Results:
         #: The output that is the HTTP response.
         self._response = next((name for name, kind in types.items() if kind == "http"), None)
         self._answers = trigger == "httpTrigger" or self._response is not None
+        #: What is returned may say which messages of a batch failed.
+        self._reports = signature.trigger.many and _RETURN not in types
         #: The type of a binding that lets the function return a value without a binding for it.
         self._implicit = next(filter(has_implicit_output, (trigger, *_types(function))), None)
         self._may_return = self._implicit is not None or (trigger == "httpTrigger" and signature.is_plain)
@@ -75,6 +78,8 @@ class Results:
             return self._respond(values[self._response])
         if returned is None:
             return NOTHING
+        if self._reports:
+            return report(returned)
         if _RETURN in self._names:
             # What goes to a queue or blob is the caller's answer as well, as the .NET host has it.
             _, kind, body = next(output for output in outputs if output[0] == _RETURN)

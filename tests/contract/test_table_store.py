@@ -204,7 +204,7 @@ async def test_an_etag_reads_as_in_azure(tables: Tables) -> None:
 
 async def test_a_message_ends_with_its_outputs_and_entities(tables: Tables) -> None:
     message = await tables.in_flight()
-    await tables.queues.complete(message, [OutgoingMessage(queue="bills", body=b"bill")], [entity("1")])
+    await tables.queues.complete([message], [OutgoingMessage(queue="bills", body=b"bill")], [entity("1")])
     assert await tables.bodies("orders") == []
     assert await tables.bodies("bills") == [b"bill"]
     assert await tables.get("1")
@@ -215,20 +215,31 @@ async def test_a_conflict_leaves_the_message_unsettled_and_its_outputs_unsent(ta
     message = await tables.in_flight()
     with pytest.raises(EntityConflict):
         await tables.queues.complete(
-            message, [OutgoingMessage(queue="bills", body=b"bill")], [entity("1"), entity("2")]
+            [message], [OutgoingMessage(queue="bills", body=b"bill")], [entity("1"), entity("2")]
         )
     assert await tables.bodies("orders") == [b"order"]
     assert await tables.bodies("bills") == []
     assert await tables.get("1") is None
-    await tables.queues.complete(message)
+    await tables.queues.complete([message])
     assert await tables.bodies("orders") == [], "its receipt was still good"
+
+
+async def test_a_conflict_leaves_all_of_several_messages_unsettled(tables: Tables) -> None:
+    await tables.put(entity("1"))
+    message = await tables.in_flight()
+    second = await tables.in_flight()
+    with pytest.raises(EntityConflict):
+        await tables.queues.complete([message, second], (), [entity("1")])
+    await tables.queues.release(message, timedelta(0))
+    await tables.queues.release(second, timedelta(0))
+    assert await tables.bodies("orders") == [b"order"] * 2
 
 
 async def test_a_late_finisher_stores_no_entity(tables: Tables) -> None:
     message = await tables.in_flight()
     await tables.queues.release(message, timedelta(0))
     with pytest.raises(ReceiptLost):
-        await tables.queues.complete(message, (), [entity("1")])
+        await tables.queues.complete([message], (), [entity("1")])
     assert await tables.get("1") is None
 
 

@@ -27,7 +27,7 @@ async def consume(queues: EmbeddedQueues) -> None:
     while not over:
         messages = await queues.receive("orders", 8)
         for message in messages:
-            await queues.complete(message)
+            await queues.complete([message])
             over = over or message.body == b"over"
         say([message.body.decode() for message in messages])
         if not messages:
@@ -42,7 +42,7 @@ async def notice(queues: EmbeddedQueues) -> None:
         await queues.wait("orders", timedelta(hours=1))
         woken = time.monotonic()
         for message in await queues.receive("orders", 8):
-            await queues.complete(message)
+            await queues.complete([message])
             say(woken - float(message.body))
 
 

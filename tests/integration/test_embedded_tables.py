@@ -46,7 +46,7 @@ async def test_a_store_from_before_there_were_tables_gains_them_and_keeps_its_me
     store = Store(tmp_path)
     queues = EmbeddedQueues(store, "host-1")
     [message] = await queues.receive("orders", 1)
-    await queues.complete(message, (), [entity("1")])
+    await queues.complete([message], (), [entity("1")])
     assert await rows(store) == ["1"]
     assert await store.read(lambda c: c.execute("SELECT value FROM counters").fetchall()) == [(7,)]
     await store.close()
@@ -85,7 +85,7 @@ async def test_a_neighbour_that_spoils_the_commit_does_not_take_message_and_enti
         raise RuntimeError("the end")
 
     results = await asyncio.gather(
-        queues.complete(message, (), [entity("1")]), store.write(breaks), return_exceptions=True
+        queues.complete([message], (), [entity("1")]), store.write(breaks), return_exceptions=True
     )
     assert [type(result) for result in results] == [type(None), RuntimeError]
     assert await rows(store) == ["1"]

@@ -68,9 +68,11 @@ def test_of_hosts_that_race_for_a_lease_one_has_it(s3: S3) -> None:
     hosts, rounds = 8, 10
     together = threading.Barrier(hosts, timeout=60)
     won: list[list[Lease]] = [[] for _ in range(rounds)]
+    # As a host's own client does, it asks again when a connection breaks: that is no race.
+    client = s3_client_at(s3.raw.meta.endpoint_url, attempts=3)
 
     async def compete(number: int) -> None:
-        store = S3Leases(s3.client, SETTINGS, s3.bucket)
+        store = S3Leases(lambda: client, SETTINGS, s3.bucket)
         for winners in won:
             together.wait()
             lease = await store.acquire("totals", f"host-{number}")
@@ -81,15 +83,18 @@ def test_of_hosts_that_race_for_a_lease_one_has_it(s3: S3) -> None:
                 await store.release(lease)
             together.wait()
 
-    def run(number: int) -> None:
+    def run(number: int) -> str:
         try:
             asyncio.run(compete(number))
-        except BaseException:
+        except threading.BrokenBarrierError:
+            pass  # another one says why, or rounds without a winner do
+        except Exception as error:
             together.abort()  # nobody waits for one that failed
-            raise
+            return repr(error)
+        return ""
 
-    with ThreadPoolExecutor(hosts) as threads:
-        list(threads.map(run, range(hosts)))
+    with contextlib.closing(client), ThreadPoolExecutor(hosts) as threads:
+        assert set(threads.map(run, range(hosts))) == {""}
     assert [len(winners) for winners in won] == [1] * rounds
     fences = [winners[0].fence for winners in won]
     assert fences == list(range(fences[0], fences[0] + rounds))
@@ -107,7 +112,7 @@ async def test_the_lease_of_a_host_that_died_is_taken_over(s3: S3, monkeypatch: 
             await living.wait(timedelta(seconds=DEADLINE))
     assert time.monotonic() - began >= period.total_seconds()
     assert taken.fence > lost.fence
-    assert await dead.renew([lost], period) == [lost]
+    assert not await dead.renew(lost, period)
 
 
 # -- large blobs

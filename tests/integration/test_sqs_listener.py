@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from aws import Aws
 from fakes import make_outcome, memory_resources
@@ -16,9 +17,11 @@ from fakes import make_outcome, memory_resources
 from funchost.bindings.aws.session import AwsSession
 from funchost.bindings.aws.sqs_queue import SqsQueues
 from funchost.bindings.queue import OutgoingMessage, QueueMessage
+from funchost.host.worker.protocol import split
 from funchost.triggers.base import ErrorInfo, Outcome, Status, TriggerEvent
 from funchost.triggers.descriptor import QueuePolicy
 from funchost.triggers.poison import poison_queue_name
+from funchost.triggers.queue_batch import batch_event
 from funchost.triggers.queue_listener import QueueListener
 
 DEADLINE = 30.0
@@ -58,9 +61,13 @@ class Bench:
         await event.settle(outcome)
         return outcome
 
-    async def listen(self, queue: str = "jobs", **policy: Any) -> QueueListener:
+    async def listen(self, queue: str = "jobs", *, many: bool = False, **policy: Any) -> QueueListener:
         async def as_it_is(message: QueueMessage) -> TriggerEvent:
             return TriggerEvent(kind="queue", body=message.body, metadata={"count": message.dequeue_count})
+
+        def as_batch(messages: Sequence[QueueMessage]) -> TriggerEvent:
+            about = [{"id": message.id, "count": message.dequeue_count} for message in messages]
+            return batch_event([message.body for message in messages], about)
 
         listener = QueueListener(
             function="Work",
@@ -68,7 +75,8 @@ class Bench:
             store=self.store,
             policy=QueuePolicy(**policy),
             deliver=self._deliver,
-            to_event=as_it_is,
+            to_event=None if many else as_it_is,
+            to_batch=as_batch if many else None,
             poison_queue=poison_queue_name(queue, None),
             resources=memory_resources(queues=self.store, report=self.told.append),
         )
@@ -201,3 +209,67 @@ async def test_a_poison_message_of_a_fifo_queue_goes_to_a_fifo_queue(bench: Benc
     await bench.until_empty("jobs.fifo")
     [given_up] = bench.aws.receive("jobs-poison.fifo")
     assert (given_up["Body"], given_up["Attributes"]["MessageGroupId"]) == ("a", "g")
+
+
+# -- batches
+
+
+def _texts(event: TriggerEvent) -> dict[str, str]:
+    """The messages of a batch by their ids."""
+    bodies = split(_text(event).encode(), event.data["sizes"])
+    return dict(zip(event.metadata["idArray"], (body.decode() for body in bodies), strict=True))
+
+
+def _reporting(ids: Sequence[str], **more: Any) -> Outcome:
+    report = {"batchItemFailures": [{"itemIdentifier": id_} for id_ in ids]}
+    return make_outcome(kind="json", body=msgspec.json.encode(report), **more)
+
+
+async def test_only_the_messages_of_a_batch_that_are_reported_come_again(bench: Bench) -> None:
+    batches: list[list[str]] = []
+
+    async def fail_odd_ones_once(event: TriggerEvent) -> Outcome:
+        texts = _texts(event)
+        batches.append(sorted(texts.values()))
+        first = set(event.metadata["countArray"]) == {1}
+        failed = [id_ for id_, text in texts.items() if first and int(text) % 2]
+        done = OutgoingMessage(queue="done", body=b",".join(text.encode() for text in batches[-1]))
+        return _reporting(failed, messages=[(bench.store, done)])
+
+    bench.function = fail_odd_ones_once
+    bench.aws.send("jobs", *map(str, range(10)))
+    await bench.listen(many=True)
+    await bench.until_empty()
+    assert batches[0] == [str(number) for number in range(10)]
+    assert sorted([text for batch in batches[1:] for text in batch]) == ["1", "3", "5", "7", "9"]
+    assert bench.aws.counts("done")[0] == len(batches)
+    assert bench.session.calls["delete_message_batch"] <= len(batches)
+
+
+async def test_a_batch_that_fails_goes_to_the_poison_queue_message_by_message(bench: Bench) -> None:
+    async def fail(event: TriggerEvent) -> Outcome:
+        return make_outcome(Status.FAILED, ErrorInfo("ValueError", "bad"))
+
+    bench.function = fail
+    bench.aws.send("jobs", "a", "b", "c")
+    await bench.listen(many=True, max_dequeue_count=2)
+    await bench.until_empty()
+    given_up = [message["Body"] for message in bench.aws.receive("jobs-poison")]
+    assert sorted(given_up) == ["a", "b", "c"]
+
+
+async def test_a_group_in_a_batch_is_in_order_and_stays_so_after_a_failure(bench: Bench) -> None:
+    batches: list[list[str]] = []
+
+    async def fail_from_two_on(event: TriggerEvent) -> Outcome:
+        texts = _texts(event)
+        batches.append(list(texts.values()))
+        return _reporting([id_ for id_, text in texts.items() if len(batches) == 1 and text >= "2"])
+
+    bench.function = fail_from_two_on
+    bench.aws.create_queue("jobs.fifo", FifoQueue="true", ContentBasedDeduplication="true")
+    bench.aws.send("jobs.fifo", "1", "2", "3", "4", MessageGroupId="g")
+    await bench.listen("jobs.fifo", many=True)
+    await bench.until_empty("jobs.fifo")
+    assert batches[0] == ["1", "2", "3", "4"]
+    assert [text for batch in batches[1:] for text in batch] == ["2", "3", "4"]

@@ -209,9 +209,9 @@ async def test_a_host_that_hangs_is_taken_for_dead_and_fenced_out(
     await ours.start()
     assert "does not answer" in told[0]
     [message] = await queues.receive("orders", 1)
-    await queues.complete(message)
+    await queues.complete([message])
     with pytest.raises(Exception, match="someone else"):
-        await theirs.complete(late)
+        await theirs.complete([late])
     await ours.stop()
     await hanging.stop()
 

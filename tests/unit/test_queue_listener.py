@@ -327,7 +327,7 @@ async def test_a_late_finisher_gives_way_in_silence(bench: Bench) -> None:
     await settle_down()
     assert bench.told == []
     assert await bench.held("bills") == (0, 0, 0)
-    await bench.store.complete(taken_over)
+    await bench.store.complete([taken_over])
 
 
 # -- a store in trouble
@@ -351,12 +351,12 @@ class Failing(MemoryQueues):
 
     async def complete(
         self,
-        message: QueueMessage,
+        messages: Sequence[QueueMessage],
         outputs: Sequence[OutgoingMessage] = (),
         entities: Sequence[OutgoingEntity] = (),
     ) -> None:
         self._fail("complete")
-        await super().complete(message, outputs, entities)
+        await super().complete(messages, outputs, entities)
 
     async def renew(self, messages: Sequence[QueueMessage], lease: timedelta = LEASE) -> None:
         self.renewed.append([message.body for message in messages])

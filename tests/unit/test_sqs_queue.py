@@ -95,7 +95,7 @@ class StubbedSession(AwsSession):
         super().__init__(settings)
         self._ready = client
 
-    def _made(self, service: str) -> Any:
+    def _made(self, service: str, patient: bool) -> Any:
         return self._ready
 
 
@@ -182,10 +182,10 @@ async def test_who_only_sends_need_not_be_allowed_to_ask_for_attributes(service:
         ("AccessDenied", 403, AccessDenied, "refuses this: no"),
         ("ExpiredToken", 403, AccessDenied, "does not accept the credentials"),
         ("InvalidClientTokenId", 403, AccessDenied, "the environment, a profile, or the role"),
-        ("RequestThrottled", 400, StoreError, "answered RequestThrottled"),
-        ("OverLimit", 403, StoreError, "answered OverLimit"),
-        ("InternalError", 500, StoreError, "answered InternalError"),
-        ("InvalidParameterValue", 400, BindingError, "answered InvalidParameterValue"),
+        ("RequestThrottled", 400, StoreError, r"no more calls for now \(RequestThrottled\)"),
+        ("OverLimit", 403, StoreError, r"troubles of its own \(OverLimit\)"),
+        ("InternalError", 500, StoreError, r"troubles of its own \(InternalError\)"),
+        ("InvalidParameterValue", 400, BindingError, r"refuses this \(InvalidParameterValue\)"),
     ],
 )
 async def test_what_sqs_refuses_is_told_for_people(

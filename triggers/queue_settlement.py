@@ -1,0 +1,146 @@
+"""How deliveries end: completed, released, given back or given up, in spite of a store that fails for a while."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import timedelta
+
+from ..bindings.errors import ReceiptLost, StoreError
+from ..bindings.queue import OutgoingMessage, QueueMessage, QueueStore
+from ..bindings.table import OutgoingEntity
+from .base import ErrorInfo, Outcome, Resources, Status
+from .descriptor import QueuePolicy
+from .poison import poison_message, with_failure
+from .polling import BackOff
+
+#: The category that Azure logs this under is that of the trigger.
+log = logging.getLogger("funchost.triggers.queue")
+
+
+class Settlement:
+    """Settles the messages of one queue for one function. `poison_queue` None means that none is ever given up."""
+
+    def __init__(
+        self,
+        *,
+        function: str,
+        queue: str,
+        store: QueueStore,
+        policy: QueuePolicy,
+        poison_queue: str | None,
+        resources: Resources,
+    ) -> None:
+        self.function = function
+        self.queue = queue
+        self._store = store
+        self._policy = policy
+        self._poison_queue = poison_queue
+        self._resources = resources
+
+    async def succeed(self, messages: Sequence[QueueMessage], outcome: Outcome) -> None:
+        """Complete the messages of one run, be they none, and store what it put out."""
+        own = await self._own_messages(outcome)
+        entities = await self._own_entities(outcome) if outcome.entities else ()
+        if messages:
+            await self._insist(messages[0], lambda: self._store.complete(messages, own, entities))
+        elif own or entities:
+            await self._store.send(own, entities)
+
+    async def fail(self, message: QueueMessage, outcome: Outcome) -> bool:
+        """Have it delivered again, or give it up after its last delivery; returns whether it has left the queue."""
+        if self._over(message, self._policy.max_dequeue_count):
+            await self.give_up(message, outcome)
+            return True
+        delay, properties = self._policy.visibility_timeout, with_failure(message, outcome)
+        await self._insist(message, lambda: self._store.release(message, delay, properties=properties))
+        return False
+
+    async def give_back(self, message: QueueMessage) -> None:
+        """Have it delivered again at once; this delivery does not count, where the store can do that."""
+        await self._insist(message, lambda: self._store.release(message, timedelta(0), count=False))
+
+    async def drop(self, message: QueueMessage) -> None:
+        """Complete a message for which there is nothing to run."""
+        await self._insist(message, lambda: self._store.complete((message,)))
+
+    def is_over(self, message: QueueMessage) -> bool:
+        """Whether it was delivered too often to be run once more: its last run ended without a result."""
+        return self._over(message, self._policy.max_dequeue_count + 1)
+
+    async def give_up(self, message: QueueMessage, outcome: Outcome | None = None) -> None:
+        """Move it to the poison queue with its reason: the outcome of its last run, or none."""
+        queue = self._poison_queue
+        assert queue is not None
+        log.warning(
+            "Message has reached MaxDequeueCount of %d. Moving message to queue '%s'.",
+            self._policy.max_dequeue_count,
+            queue,
+        )
+        poison = poison_message(message, outcome, self.function, queue, self._resources.clock.now())
+        await self._insist(message, lambda: self._store.poison(message, poison))
+
+    async def each(self, steps: Iterable[Awaitable[object]]) -> None:
+        """Take steps for several messages; what goes wrong with one of them is told, and concerns no other."""
+        for result in await asyncio.gather(*steps, return_exceptions=True):
+            if isinstance(result, Exception):
+                self._resources.report(f"A message of '{self.queue}' could not be settled: {result}")
+
+    def failed(self, error: Exception) -> Outcome:
+        """The outcome of a run that did not begin."""
+        now = self._resources.clock.now()
+        return Outcome(
+            status=Status.FAILED,
+            function=self.function,
+            invocation_id="",
+            started=now,
+            ended=now,
+            error=ErrorInfo(type(error).__name__, str(error)),
+        )
+
+    def _over(self, message: QueueMessage, most: int) -> bool:
+        """Whether it is ours to give it up now, delivered as often as it was."""
+        return message.dequeue_count >= most and bool(self._poison_queue) and not message.redriven
+
+    async def _own_messages(self, outcome: Outcome) -> list[OutgoingMessage]:
+        """The messages that go with the message's end; those of other stores are sent now, all of one store
+        together."""
+        others: dict[QueueStore, list[OutgoingMessage]] = {}
+        for store, output in outcome.messages:
+            if store is not self._store:
+                others.setdefault(store, []).append(output)
+        for store, outputs in others.items():
+            await store.send(outputs)
+        return [output for store, output in outcome.messages if store is self._store]
+
+    async def _own_entities(self, outcome: Outcome) -> list[OutgoingEntity]:
+        """The entities that go with the message's end; those of other stores are stored now."""
+        for store, entity in outcome.entities:
+            if store is not self._store:
+                await store.send((), [entity])
+        return [entity for store, entity in outcome.entities if store is self._store]
+
+    async def _insist(self, message: QueueMessage, step: Callable[[], Awaitable[None]]) -> None:
+        """Settle in spite of a store that fails for a while; give way when the message is no longer ours."""
+        back_off: BackOff | None = None
+        while True:
+            try:
+                await step()
+                return
+            except ReceiptLost:
+                log.info("Message %s of '%s' had been handed to another host.", message.id, self.queue)
+                return
+            except StoreError as error:
+                log.warning("Message %s of '%s' cannot be settled yet: %s", message.id, self.queue, error)
+                back_off = back_off or BackOff(timedelta(seconds=5))
+                await asyncio.sleep(back_off.next().total_seconds())
+
+
+def in_groups(messages: Iterable[QueueMessage]) -> list[list[QueueMessage]]:
+    """Those of one group together, in their order; each message without a group for itself."""
+    groups: dict[str, list[QueueMessage]] = {}
+    for place, message in enumerate(messages):
+        key = f"#{place}" if message.group is None else f"={message.group}"
+        groups.setdefault(key, []).append(message)
+    return list(groups.values())
