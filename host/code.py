@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from ..bindings.errors import FunchostError
@@ -59,9 +59,10 @@ class Code:
         )
         return [*found, *(_load_problem(name, error) for name, error in load_errors.items())]
 
-    async def reload(self, functions: Functions) -> list[Problem]:
+    async def reload(self, functions: Functions, ready: Callable[[], Awaitable[None]]) -> list[Problem]:
         """Find the app as it is now, and have it served by new workers; what cannot be goes on as it was.
 
+        `ready` is awaited before new listeners start.
         Returns the problems that `discovery` does not hold. Raises `WorkerStartError`: then all stays.
         """
         found = self._configuration.finder.find()
@@ -79,6 +80,7 @@ class Code:
         errors = await self._pool.adopt(new, found.functions, keep=broken)
         self.discovery = found
         problems = self.arrange(functions, errors)
+        await ready()
         await functions.listen()
         return problems
 

@@ -14,11 +14,15 @@ from ..bindings.errors import ConfigurationError
 from ..triggers.registry import TRIGGER_TYPES
 from .app.discovery import Finder
 from .config.settings import Settings, is_on, whole_number
+from .emulator.environment import emulated_environment
 from .runtime import STORE_FOLDER
 from .workers.worker_settings import WorkerSettings, default_python, own_packages, passed_over
 
 #: The port of Azure's own tools.
 DEFAULT_PORT = 7071
+
+#: What is said instead of a URL for an emulator that the host starts and ends.
+OWN_EMULATOR = "aws"
 
 #: The most worker processes (Azure's bound).
 MOST_WORKERS = 10
@@ -52,6 +56,12 @@ class HostOptions:
     store: Path | None = None
     python: Path | None = None
     mode: Mode = Mode.SERVE
+    #: The emulator that connections lead to: `OWN_EMULATOR` for one of the host's own, or the URL of one that runs.
+    emulator: str | None = None
+    #: The port of the host's own emulator; None is any free one.
+    emulator_port: int | None = None
+    #: The file that the host's own emulator keeps what it holds in.
+    emulator_state: Path | None = None
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
 
@@ -70,7 +80,9 @@ class Configuration:
     def read(self) -> Settings:
         """The settings as they are now; their problems include those of the app's environment."""
         defaults = {"AZURE_FUNCTIONS_ENVIRONMENT": "Development", "AzureWebJobsScriptRoot": str(self.root)}
-        settings = Settings.load(self.root, {**defaults, **self.options.environ})
+        settings = Settings.load(
+            self.root, {**defaults, **self.options.environ}, emulator=self.options.emulator
+        )
         passed = [] if self.options.python else passed_over(self.root, self.options.environ)
         return replace(settings, problems=(*settings.problems, *passed))
 
@@ -140,11 +152,14 @@ class Configuration:
     def worker_settings(self) -> WorkerSettings:
         """How workers are started."""
         app = self.settings.app
+        environment = {**self._hostname, **app.environment()}
+        if app.emulator:
+            environment = emulated_environment(environment, app.emulator)
         return WorkerSettings(
             root=self.root,
             python=self.python,
             fallback=own_packages(self.python),
-            environment={**self._hostname, **app.environment()},
+            environment=environment,
             threads=whole_number(app.get("PYTHON_THREADPOOL_THREAD_COUNT"), 1, 1024),
             debug=is_on(app.get("PYTHON_ENABLE_DEBUG_LOGGING")),
             fresh_code=self.watches_code,

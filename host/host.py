@@ -17,6 +17,7 @@ from .code_watch import CodeWatch
 from .config.host_id import shared_name
 from .config.restart import settled_at_start, waiting_for_restart
 from .configuration import Configuration, HostOptions, Mode
+from .emulation import Emulation
 from .execution.executor import Executor
 from .functions import Functions
 from .keys import Keys
@@ -48,7 +49,10 @@ class Host:
     """One host. `prepare` reads, `open` readies, `serve` serves, `stop` ends; `reload` takes a changed app in."""
 
     def __init__(self, options: HostOptions, log: Log, *, clock: Clock | None = None) -> None:
-        self.configuration = Configuration(options)
+        """Raises `ConfigurationError`, and `OSError` for the port of an emulator that is taken."""
+        self._log = log
+        self._emulation = Emulation(options, self._report)
+        self.configuration = Configuration(self._emulation.options)
         self.pid = os.getpid()
         self.owner = ""
         self.url = ""
@@ -57,7 +61,6 @@ class Host:
         #: Told of each further problem that a reload brings.
         self.on_problems: Callable[[list[Problem]], None] = lambda problems: None
         self._clock = clock or SystemClock()
-        self._log = log
         self._tasks: set[asyncio.Task[None]] = set()
         self._reloading = asyncio.Lock()
         self._code_watch: CodeWatch | None = None
@@ -95,6 +98,7 @@ class Host:
         # The workers start and load while the store is opened.
         loading = asyncio.create_task(self._code.load())
         try:
+            await self._emulation.start(self._supply_emulator)
             await self._open_storage()
             await self._open_front()
             errors = await loading
@@ -110,6 +114,7 @@ class Host:
         found = self._code.arrange(self.functions, errors)
         self.problems = [*self.configuration.settings.problems, *self._code.discovery.problems, *found]
         names = [served.descriptor.name for served in self.functions if not served.error]
+        await self._provision()
         self._observer.initialized(names, self._clock.monotonic() - self._began)
 
     async def serve(self) -> None:
@@ -167,6 +172,18 @@ class Host:
             usable = await storage.check()
         self._log.say("info", "What hosts share can be used now.")
 
+    async def _provision(self) -> None:
+        """Make at the emulator, if there is one, what the functions name."""
+        app = self.configuration.settings.app
+        await self._emulation.provision(
+            self.functions, lambda name: self._connected.storage(app.connection(name))
+        )
+
+    async def _supply_emulator(self) -> None:
+        """Give an emulator that has lost everything what this host needs of it."""
+        await self.storage.check()
+        await self._provision()
+
     async def _open_front(self) -> None:
         if self.configuration.options.mode is not Mode.SERVE:
             return
@@ -208,7 +225,7 @@ class Host:
             self._log.levels = LogLevels(settings.host_json.logging.logLevel)
             before = self.functions.outdated
             urls = self._urls(self.functions)
-            found = await self._code.reload(self.functions)
+            found = await self._code.reload(self.functions, self._provision)
             self._announce()
             waiting = waiting_for_restart(self._settled, settled_at_start(settings))
             self._tell([*settings.problems, *waiting, *self._code.discovery.problems, *found])
@@ -276,6 +293,7 @@ class Host:
             await self.wakeups.stop()
             await self._storage.close()
         await self._connected.close()
+        await self._emulation.stop()
 
     # -- what parts of the host ask for
 

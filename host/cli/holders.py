@@ -6,6 +6,8 @@ import contextlib
 import os
 from pathlib import Path
 
+from .output import Exit, Failure
+
 
 def holder_of_port(port: int) -> str:
     """Such as `` by python3 (process 123)``; empty when it cannot be told."""
@@ -21,6 +23,14 @@ def holder_of_port(port: int) -> str:
                 return " by a process of another user"
             return f" by {_named(connection.pid)}"
     return ""
+
+
+def port_taken(port: int, option: str) -> Failure:
+    """The end of a command that wants a port which somebody has; `option` chooses another one."""
+    holder = holder_of_port(port)
+    return Failure(
+        f"Port {port} is in use{holder}. End that process, or choose another port with {option}.", Exit.IN_USE
+    )
 
 
 def holders_of_file(path: Path) -> list[str]:

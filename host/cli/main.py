@@ -23,6 +23,7 @@ _COMMANDS = {
     "queues": ("queues:queues", "Send messages, and look into queues."),
     "timers": ("show:timers", "Show each timer with its next runs."),
     "keys": ("keys:keys", "Show and renew the keys that HTTP functions ask for."),
+    "emulator": ("emulator:emulator", "A cloud on this machine, for development."),
     "version": ("show:show_version", "Show the versions of funchost and what it stands on."),
 }
 

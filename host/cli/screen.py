@@ -10,6 +10,7 @@ from ...bindings.counted import counted
 from ...triggers.descriptor import Problem
 from ..app.discovery import DEFAULT_SCRIPT
 from ..config.host_json import HOST_JSON
+from ..emulator.environment import command_line
 from ..logs.log import Log
 from ..workers.worker_settings import describe_python
 from .output import emit_table, explained, fail, show_problems, talk
@@ -46,6 +47,9 @@ class Screen:
         talk(f"Listening on {host.url}  (store {host.configuration.store_folder}, keys {_keys(host)})")
         for sentence in _more(host):
             talk(sentence)
+        if url := host.configuration.options.emulator:
+            talk(f"AWS is emulated at {url}. A look into it:")
+            talk(f"  {command_line(url)}")
         talk("Ctrl+C stops.")
 
     def failed(self, error: Exception) -> int:
@@ -80,6 +84,8 @@ class JsonScreen(Screen):
             keys=_keys(host),
             pid=host.pid,
         )
+        if url := host.configuration.options.emulator:
+            self._log.say("info", f"AWS is emulated at {url}.", emulator=url)
 
     def failed(self, error: Exception) -> int:
         text, code = explained(error)

@@ -10,12 +10,13 @@ import signal
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 
 from ...bindings.counted import counted
 from ...bindings.errors import ConfigurationError, FunchostError
-from ..configuration import HostOptions
+from ..configuration import OWN_EMULATOR, HostOptions
 from ..host import Host
 from ..logs.log import FORMATS, Log, LogHandler
 from .access import hiding
@@ -23,6 +24,23 @@ from .main import run_async
 from .options import App, Duration, Port, app_options
 from .output import Exit, Failure
 from .screen import JsonScreen, Screen, unlike_an_app
+
+
+class EmulatorPlace(click.ParamType[str]):
+    """``aws``, or the URL of an emulator that runs already."""
+
+    name = "aws|url"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        text = str(value)
+        if text.lower() == OWN_EMULATOR:
+            return OWN_EMULATOR
+        parts = urlsplit(text)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            self.fail(
+                f"'{text}' is neither {OWN_EMULATOR} nor a URL such as http://127.0.0.1:4566.", param, ctx
+            )
+        return text.rstrip("/")
 
 
 @click.command()
@@ -37,6 +55,9 @@ from .screen import JsonScreen, Screen, unlike_an_app
 @click.option("--cors-credentials", is_flag=True, default=None, help="Let those origins send credentials.")
 @click.option("--drain-timeout", type=Duration(), default="10s", help="How long a stop waits. Default 10s.")
 @click.option("--python", type=click.Path(path_type=Path), help="Interpreter of the workers.")
+@click.option("--emulator", type=EmulatorPlace(), help="aws: with an emulator of AWS; or the URL of one.")
+@click.option("--emulator-port", type=Port(), help="Port of the host's own emulator. Default: any.")
+@click.option("--emulator-state", type=click.Path(path_type=Path), help="File that the emulator keeps.")
 @click.option("--strict", is_flag=True, help="Do not start while there is any problem.")
 @click.option("--log-format", type=click.Choice(FORMATS), help="Default: pretty on a terminal, else plain.")
 @click.option("-q", "--quiet", is_flag=True, help="Only warnings and errors.")
@@ -51,6 +72,7 @@ def start(
     **options: Any,
 ) -> int:
     """Serve the functions of an app."""
+    _check_emulator(**options)
     names = frozenset(name.strip() for each in functions for name in each.split(",") if name.strip())
     host_options = HostOptions(root=app.root, store=app.store, functions=names or None, **options)
     level = "warning" if quiet else "debug" if verbose else "info"
@@ -58,11 +80,29 @@ def start(
     screen = (JsonScreen if log_format == "json" else Screen)(log, quiet=quiet)
     _bring_in_logging(log, debug=verbose)
     try:
-        return int(run_async(lambda: _serve(Host(host_options, log), log, screen, strict=strict)))
+        return int(run_async(lambda: _serve(_host(host_options, log), log, screen, strict=strict)))
     except (FunchostError, OSError) as error:
         return screen.failed(error)
     finally:
         log.close()
+
+
+def _check_emulator(
+    *, emulator: str | None, emulator_port: int | None, emulator_state: Path | None, **others: Any
+) -> None:
+    if emulator != OWN_EMULATOR and (emulator_port is not None or emulator_state):
+        raise click.UsageError("--emulator-port and --emulator-state are for --emulator aws.")
+
+
+def _host(options: HostOptions, log: Log) -> Host:
+    try:
+        return Host(options, log)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE and options.emulator_port:
+            from .holders import port_taken
+
+            raise port_taken(options.emulator_port, "--emulator-port") from None
+        raise
 
 
 async def _serve(host: Host, log: Log, screen: Screen, *, strict: bool) -> int:
@@ -101,13 +141,9 @@ async def _open(host: Host) -> None:
         await host.open()
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            from .holders import holder_of_port
+            from .holders import port_taken
 
-            port = host.configuration.port
-            raise Failure(
-                f"Port {port} is in use{holder_of_port(port)}. End that process, or choose another port with --port.",
-                Exit.IN_USE,
-            ) from None
+            raise port_taken(host.configuration.port, "--port") from None
         raise ConfigurationError(
             f"The host cannot listen at {host.configuration.address}: {error.strerror}."
         ) from error

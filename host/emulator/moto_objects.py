@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 from moto.s3.responses import S3Response
@@ -25,17 +26,24 @@ _GUARDED = (
     "_key_response_post",  # completes uploads in parts
 )
 
-_MARK = "mended_by_funchost"
+#: Where the lock is kept, on moto's own class: what is mended has one.
+_LOCK = "funchost_lock"
 
 
 def mend_objects() -> None:
     """Put the wraps in place, for this process and once for all."""
-    if hasattr(S3Response, _MARK):
+    if hasattr(S3Response, _LOCK):
         return
-    setattr(S3Response, _MARK, True)
     lock = threading.RLock()
+    setattr(S3Response, _LOCK, lock)
     for name in _GUARDED:
         setattr(S3Response, name, _guarded(getattr(S3Response, name), lock))
+
+
+def objects_lock() -> AbstractContextManager[object]:
+    """Held by each request while it reads or changes objects, which `mend_objects` sees to."""
+    lock: AbstractContextManager[object] = getattr(S3Response, _LOCK)
+    return lock
 
 
 def _guarded(method: Callable[..., Any], lock: threading.RLock) -> Callable[..., Any]:

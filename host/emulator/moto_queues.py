@@ -1,8 +1,8 @@
 """moto's queues, made safe for many callers at once and quick with a backlog.
 
 moto changes its lists of messages without a lock, so that under load messages come twice, come back after they
-were deleted, or are lost; and it looks through whole queues for each message. This wraps the methods in question
-and leaves what they do to moto.
+were deleted, or are lost; it looks through whole queues for each message; and it drops the trace header of what is
+sent in a batch. This wraps the methods in question and leaves what they do to moto.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ def mend_queues(now: Callable[[], float] = time.time) -> None:
     if getattr(models.SQSBackend, "mended_by_funchost", False):
         return
     models.SQSBackend.mended_by_funchost = True
+    models.SQSBackend.send_message_batch = _with_system_attributes(models.SQSBackend.send_message_batch)
     for name in _GUARDED:
         setattr(models.SQSBackend, name, _guarded(getattr(models.SQSBackend, name)))
     models.SQSBackend.is_message_valid_based_on_retention_period = _is_kept
@@ -53,6 +54,20 @@ def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
             return method(backend, queue_name, *arguments, **more)
 
     return guarded
+
+
+def _with_system_attributes(method: Callable[..., Any]) -> Callable[..., Any]:
+    """moto takes those of single messages only, so that what is sent in a batch would lose its trace."""
+
+    @functools.wraps(method)
+    def send(backend: Any, queue_name: str, entries: Mapping[str, dict[str, Any]]) -> Any:
+        messages, failed = method(backend, queue_name, entries)
+        given = {entry["Id"]: entry.get("MessageSystemAttributes") for entry in entries.values()}
+        for message in messages:
+            message.system_attributes = given[message.user_id] or {}
+        return messages, failed
+
+    return send
 
 
 def _is_kept(backend: Any, queue_name: str, message: Any) -> bool:
