@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import errno
 import os
-from collections.abc import AsyncIterator, Iterator, MutableSequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterator, MutableSequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -24,8 +24,9 @@ from .batches import in_batches
 from .blob import BlobInfo
 from .content_type import content_type_of
 from .errors import BindingError
+from .file_content import STREAM_FROM, FileContent
 from .file_draft import FileDraft
-from .file_tree import file_status, files_below, is_inside
+from .file_tree import file_status, files_below, is_inside, version_of
 from .names import blob_name, container_name
 
 _ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
@@ -38,7 +39,10 @@ class _Metadata(msgspec.Struct):
 
 
 class FolderBlobs:
-    """`BlobStore` in a folder. `list` does not bring the metadata; `get` and `info` do."""
+    """`BlobStore` in a folder. `list` does not bring the metadata; `open`, `get` and `info` do."""
+
+    #: Change events decide how often it is worth while.
+    scan_interval = None
 
     def __init__(self, store_folder: Path) -> None:
         #: Where the containers are.
@@ -55,6 +59,12 @@ class FolderBlobs:
                 f"'{container}/{name}' leads out of its container through a link; remove the link."
             )
         return path
+
+    def uri(self, container: str, name: str) -> str:
+        return self.path(container, name).absolute().as_uri()
+
+    async def open(self, container: str, name: str) -> tuple[BlobInfo, bytes | AsyncIterable[bytes]] | None:
+        return await asyncio.to_thread(self._open, container_name(container), name)
 
     async def get(self, container: str, name: str) -> tuple[BlobInfo, bytes] | None:
         return await asyncio.to_thread(self._get, container_name(container), name)
@@ -97,6 +107,13 @@ class FolderBlobs:
             raise BindingError(
                 f"The folder {self.folder / container / unreadable[0]} cannot be read; make it readable."
             )
+
+    def _open(self, container: str, name: str) -> tuple[BlobInfo, bytes | AsyncIterable[bytes]] | None:
+        path = str(self.path(container, name))
+        status = file_status(str(self.folder / container), path)
+        if status is None or status.st_size < STREAM_FROM:
+            return self._get(container, name) if status else None
+        return self._described(container, name, status), FileContent(path, version_of(status))
 
     def _get(self, container: str, name: str) -> tuple[BlobInfo, bytes] | None:
         path = self.path(container, name)

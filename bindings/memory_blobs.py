@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import replace
 from itertools import count
 
 from .blob import BlobInfo
 from .clock import Clock, SystemClock
 from .content_type import content_type_of
+from .errors import BindingError
+from .file_content import PIECE, STREAM_FROM
 from .names import blob_name, container_name
 
 
 class MemoryBlobs:
     """`BlobStore` that forgets everything with the process. Containers come with their first blob."""
 
+    scan_interval = 10.0
+
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
         self._blobs: dict[tuple[str, str], tuple[BlobInfo, bytes]] = {}
         self._versions = count(1)
+
+    def uri(self, container: str, name: str) -> str:
+        return f"{container}/{name}"
+
+    async def open(self, container: str, name: str) -> tuple[BlobInfo, bytes | AsyncIterable[bytes]] | None:
+        found = await self.get(container, name)
+        if found is None or found[0].length < STREAM_FROM:
+            return found
+        return found[0], _Content(self, *found)
 
     async def get(self, container: str, name: str) -> tuple[BlobInfo, bytes] | None:
         return self._blobs.get((container_name(container), blob_name(name)))
@@ -58,3 +71,18 @@ class MemoryBlobs:
         for info, _ in list(self._blobs.values()):
             if info.container == container and info.name.startswith(prefix):
                 yield replace(info, metadata={})
+
+
+class _Content(AsyncIterable[bytes]):
+    """One version of a blob in pieces."""
+
+    def __init__(self, blobs: MemoryBlobs, info: BlobInfo, content: bytes) -> None:
+        self._blobs = blobs
+        self._info = info
+        self._content = content
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for start in range(0, len(self._content), PIECE):
+            if await self._blobs.info(self._info.container, self._info.name) != self._info:
+                raise BindingError(f"{self._info.path} changed while it was being read.")
+            yield self._content[start : start + PIECE]

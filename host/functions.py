@@ -161,8 +161,9 @@ class Functions:
         return None
 
     def _problem(self, descriptor: FunctionDescriptor, wrong: FunchostError) -> Problem:
-        key = wrong.key if isinstance(wrong, ConfigurationError) else None
-        return descriptor.problem(key, str(wrong))
+        if isinstance(wrong, ConfigurationError):
+            return descriptor.problem(wrong.key, str(wrong), fix=wrong.fix)
+        return descriptor.problem(None, str(wrong))
 
     def _check_routes(self) -> list[Problem]:
         triggers = [served.trigger for served in self._served.values() if served.is_http]

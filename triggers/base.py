@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import enum
 from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,6 +13,7 @@ import msgspec
 
 from ..bindings.clock import Clock, SystemClock
 from ..bindings.queue import OutgoingMessage, QueueMessage, QueueStore
+from .notifications import Notifications
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -173,8 +175,9 @@ class Resources:
     #: The hosts' own queues, where `state` puts what was recorded.
     own_queues: QueueStore
     wakeups: Wakeups
-    #: Change events of folders.
+    #: Change events of folders, and notifications of changed blobs.
     watch: Watch
+    notifications: Notifications = field(default_factory=Notifications)
     #: The same three for this machine alone; None where there is no difference.
     local_locks: Locks | None = None
     local_state: StateStore | None = None
@@ -182,6 +185,8 @@ class Resources:
     #: The HTTP server; None where this host serves no HTTP.
     http: HttpFront | None = None
     clock: Clock = field(default_factory=SystemClock)
+    #: Set once the host stops: nothing new is to begin, and a store that does not answer is not waited for.
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
     #: The time zone that schedules are in when the function does not say (an IANA name).
     time_zone: str = "UTC"
     #: Adds to what people are told (problems that show only while listening).

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -19,8 +19,8 @@ from ..bindings.state import Sighting, StateStore
 from .file_stability import Settling
 from .watch import Hints
 
-#: Versions recorded in one step.
-BATCH = 500
+#: Versions recorded in one step: so many that they share the requests which a step costs on a store elsewhere.
+BATCH = 2000
 
 
 class BlobMessage(msgspec.Struct, rename="pascal", tag_field="Type", tag="BlobTrigger", kw_only=True):
@@ -49,13 +49,21 @@ class BlobSource:
     recursive = True
 
     def __init__(
-        self, function: str, pattern: PathPattern, store: BlobStore, state: StateStore, queue: str
+        self,
+        function: str,
+        pattern: PathPattern,
+        store: BlobStore,
+        state: StateStore,
+        queue: str,
+        scanned: Callable[[int], str] = lambda blobs: "listening",
     ) -> None:
+        """`queue` is the function's internal queue; `scanned` gives the state after a scan that found so many blobs."""
         self._function = function
         self._pattern = pattern
         self._store = store
         self._state = state
         self._queue = queue
+        self._scanned = scanned
         self._scope = f"blob:{function}"
         self._seen: dict[str, str] = {}
         self._settling = Settling()
@@ -70,6 +78,8 @@ class BlobSource:
         self._seen = await self._state.seen(self._scope)
 
     async def scan(self) -> str:
+        # What is recorded meanwhile may have come too late for the listing, and is not gone.
+        known = set(self._seen)
         found: set[str] = set()
         batch: list[BlobInfo] = []
         try:
@@ -85,8 +95,8 @@ class BlobSource:
         await self._sight(batch)
         # Nothing at all is more likely a folder that was taken away for a while than so many deleted blobs.
         if found:
-            await self._forget(path for path in self._seen if path not in found)
-        return "listening"
+            await self.forget(known - found)
+        return self._scanned(len(found))
 
     async def look(self, hints: Hints) -> None:
         folders = [name + "/" for name in self._names(hints.folders)]
@@ -99,7 +109,23 @@ class BlobSource:
     def next_look(self) -> float | None:
         return self._settling.next_look()
 
-    async def _sight(self, infos: list[BlobInfo], closed: set[str] | None = None) -> None:
+    def wants(self, container: str, name: str) -> bool:
+        """Whether the function is for that blob."""
+        return container == self._pattern.container and self._pattern.match(name) is not None
+
+    async def sight(self, infos: Sequence[BlobInfo]) -> None:
+        """Queue those of these versions that nobody has queued yet; some may not be wanted."""
+        await self._sight(infos)
+
+    async def forget(self, paths: Iterable[str]) -> None:
+        """The blobs of these paths are gone; whoever puts one there again puts a new one."""
+        gone = [Sighting(path, None) for path in paths]
+        for start in range(0, len(gone), BATCH):
+            await self._state.record(self._scope, gone[start : start + BATCH])
+        for sighting in gone:
+            self._seen.pop(sighting.path, None)
+
+    async def _sight(self, infos: Sequence[BlobInfo], closed: set[str] | None = None) -> None:
         """Queue the versions that are new, complete and wanted."""
         fresh = [
             info
@@ -111,13 +137,6 @@ class BlobSource:
             sightings = [Sighting(info.path, info.etag, self._message(info)) for info in whole]
             await self._state.record(self._scope, sightings)
             self._seen.update((info.path, info.etag) for info in whole)
-
-    async def _forget(self, paths: Iterable[str]) -> None:
-        gone = [Sighting(path, None) for path in paths]
-        for start in range(0, len(gone), BATCH):
-            await self._state.record(self._scope, gone[start : start + BATCH])
-        for sighting in gone:
-            del self._seen[sighting.path]
 
     async def _info(self, name: str) -> BlobInfo | None:
         try:

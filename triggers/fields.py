@@ -84,11 +84,21 @@ class BlobTriggerFields(QueuePolicyFields, kw_only=True, forbid_unknown_fields=T
     path: Annotated[Text, Meta(description="container/pattern, such as receipts/{name}.json.")]
     connection: str | None = None
     source: Annotated[
-        Literal["LogsAndContainerScan", "EventGrid"],
-        Meta(description="Accepted; the embedded store always scans and watches."),
+        Literal["LogsAndContainerScan", "EventGrid", "notifications"],
+        Meta(
+            description="Only 'notifications' has an effect (funchost, on S3): changes are told on notificationQueue."
+        ),
     ] = "LogsAndContainerScan"
+    notificationQueue: Annotated[
+        str | None,
+        Meta(description="Queue of the same connection that brings the bucket's notifications (funchost)."),
+    ] = None
     scanInterval: Annotated[
-        str | None, Meta(description="TimeSpan between two full scans (funchost); default 10 s.")
+        str | None,
+        Meta(
+            description="TimeSpan between two full scans (funchost); default 10 s, with notifications 1 hour. -1 with "
+            "notifications: none."
+        ),
     ] = None
 
 

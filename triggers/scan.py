@@ -6,17 +6,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
 
+from ..bindings.blob import ContainerMissing
 from ..bindings.errors import FunchostError
 from ..bindings.filesystem import mount_type, network_type
 from ..bindings.time_span import parse_time_span
 from .base import Listener
 from .watch import Hints, Remove, Watch
+
+log = logging.getLogger("funchost.triggers.blob")
 
 #: Seconds between two full scans where events come, and where they do not.
 INTERVAL = 10.0
@@ -25,6 +29,9 @@ INTERVAL_WITHOUT_EVENTS = 1.0
 #: A full scan is not repeated before this many times its own duration has passed: scanning a huge or slow
 #: folder never takes more than a quarter of the time.
 REST = 3.0
+
+#: The longest pause, in seconds, after scans of something elsewhere that failed; each is twice as long as the last.
+LONGEST_PAUSE = 60.0
 
 #: File systems whose files other machines change without an event here, beside those on a network.
 _SHARED_TYPES = ("9p", "virtiofs", "vboxsf", "prl_fs", "drvfs", "fakeowner", "fuse.")
@@ -69,10 +76,17 @@ class Scanner:
         self._watched: tuple[str, tuple[int, int]] | None = None
         self._told: set[str] = set()
         self._state = "not started"
+        #: How many scans have failed since one did not.
+        self._failures = 0
 
     @property
     def state(self) -> str:
         return self._state
+
+    @property
+    def trouble(self) -> str | None:
+        """What keeps it from scanning, for people; None when nothing does."""
+        return self._state if self._failures else None
 
     async def start(self) -> None:
         if self._task is None:
@@ -88,6 +102,7 @@ class Scanner:
             await asyncio.wait([task])
             await self._unwatch()
             self._state = "stopped"
+            self._failures = 0
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -97,7 +112,8 @@ class Scanner:
             self._wake.clear()
             started = loop.time()
             if hints.everywhere or hints.lost or started >= next_scan:
-                await self._guarded(self._scan(lost=hints.lost))
+                done = await self._guarded(self._scan(lost=hints.lost))
+                self._failures = 0 if done else self._failures + 1
                 took = loop.time() - started
                 next_scan = loop.time() + max(self._pause(), REST * took)
             else:
@@ -118,16 +134,32 @@ class Scanner:
         await self._watch_folder()
         self._state = await self._source.scan()
 
-    async def _guarded(self, work: Awaitable[None]) -> None:
-        """A scan that fails is told once and repeated at its time; it never ends the listener."""
+    async def _guarded(self, work: Awaitable[None]) -> bool:
+        """A scan that fails is told once and repeated at its time; it never ends the listener. Whether it did not."""
         try:
             await work
+        except ContainerMissing as error:
+            if not self._state.startswith("waiting"):
+                log.info("A scan waits for its container. %s", error)
+            self._state = f"waiting: {error}"
+            return False
         except Exception as error:
             known = isinstance(error, OSError | FunchostError)
             self._state = f"scanning failed: {error if known else repr(error)}"
             self._tell(f"{self._state} It is tried again.")
+            return False
+        return True
 
     def _pause(self) -> float:
+        """Seconds until the next scan."""
+        usual = self._usual_pause()
+        if not self._failures or self._source.folder is not None:
+            return usual
+        # However long it rests after a scan: one that failed is soon made up for.
+        first = min(usual, INTERVAL)
+        return max(first, min(first * 2.0 ** min(self._failures - 1, 10), LONGEST_PAUSE))
+
+    def _usual_pause(self) -> float:
         if self._interval is not None:
             return self._interval
         folder = self._source.folder
@@ -217,7 +249,7 @@ class ScannedQueue:
 
 
 def scan_interval(text: str | None) -> float | None:
-    """The seconds of a ``scanInterval``; None when the host chooses. Raises `ConfigurationError`."""
+    """The seconds of a ``scanInterval``; None when nobody says. Raises `ConfigurationError`."""
     if text is None:
         return None
     return max(parse_time_span(text), timedelta(milliseconds=10)).total_seconds()

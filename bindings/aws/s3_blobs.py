@@ -8,22 +8,36 @@ is the same whether the object was listed, asked for or read.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
-from ..blob import BlobInfo
+from ..blob import BlobChange, BlobInfo, ContainerMissing, Notification
 from ..content_type import content_type_of
 from ..errors import BindingError, FunchostError
-from ..names import blob_name, container_name
+from ..file_content import STREAM_FROM
+from ..names import blob_name, container_name, sqs_queue_name
 from .s3_calls import ClientFactory, Fields, S3Calls
 from .s3_content import S3Content
 from .s3_errors import BucketMissing, ConditionFailed, ObjectMissing, code_of
+from .s3_events import told_by
 from .s3_upload import upload
 from .settings import AwsSettings
 
 _MAX_BUCKET = 63
 _MAX_KEY = 1024
+
+#: Seconds between two listings that look for new objects: each costs, but for those of an emulator.
+SCAN_INTERVAL = 10.0
+EMULATOR_SCAN_INTERVAL = 2.0
+
+#: What a request lists, and what a thousand of them cost in US dollars, as in most regions.
+_PAGE = 1000
+_LIST_PRICE = 0.005
+
+#: Listing more objects than this again and again costs more than notifications would.
+CHEAP_TO_LIST = 10_000
 
 #: Somebody else on this account has made, or is making, the bucket.
 _JUST_MADE = ("BucketAlreadyOwnedByYou", "OperationAborted")
@@ -34,7 +48,8 @@ class BlobChanged(BindingError):
 
 
 class S3Blobs:
-    """`BlobStore` on S3. `list` brings neither metadata nor content types; `get` and `info` do.
+    """`BlobStore` on S3, and `NotifyingBlobs`. `list` brings neither metadata nor content types; `open`, `get` and
+    `info` do.
 
     Names that an object may have and a blob may not (``a//b``, ``folder/``) are not listed.
     """
@@ -52,8 +67,10 @@ class S3Blobs:
         With `create_buckets` the bucket of a blob that is put is made when it is missing.
         """
         self._calls = S3Calls(client, settings)
+        self._settings = settings
         self._prefix = bucket_prefix
         self._create = create_buckets
+        self.scan_interval = EMULATOR_SCAN_INTERVAL if settings.endpoint_url else SCAN_INTERVAL
 
     def bucket(self, container: str) -> str:
         """The bucket that a container is. Raises `BindingError` when none can be called so."""
@@ -61,6 +78,24 @@ class S3Blobs:
         if len(name) > _MAX_BUCKET or "$" in name:
             raise BindingError(f"'{name}' cannot be the name of a bucket on S3; use another container.")
         return name
+
+    def uri(self, container: str, name: str) -> str:
+        """With the bucket as the first part of its path, as Azure's addresses have the container."""
+        region = self._settings.region
+        cloud = f"https://s3.{region}.amazonaws.com" if region else "https://s3.amazonaws.com"
+        if region and region.startswith("cn-"):
+            cloud += ".cn"
+        base = (self._settings.endpoint_url or cloud).rstrip("/")
+        return f"{base}/{self.bucket(container)}/{quote(name)}"
+
+    async def open(self, container: str, name: str) -> tuple[BlobInfo, bytes | AsyncIterable[bytes]] | None:
+        place = self._place(container, name)
+        try:
+            answer, content = await self._calls.read_below(STREAM_FROM, **place)
+        except (ObjectMissing, BucketMissing):
+            return None
+        info = _described(container, name, answer)
+        return info, self.content(info) if content is None else content
 
     async def get(self, container: str, name: str) -> tuple[BlobInfo, bytes] | None:
         place = self._place(container, name)
@@ -118,14 +153,55 @@ class S3Blobs:
         while True:
             try:
                 page = await self._calls.call("list_objects_v2", **wanted, **more)
-            except BucketMissing:
-                return
+            except BucketMissing as error:
+                raise ContainerMissing(str(error)) from error
             for entry in page.get("Contents", ()):
                 if _is_blob(entry["Key"]):
                     yield _described(container, entry["Key"], entry)
             if not page.get("IsTruncated"):
                 return
             more = {"ContinuationToken": page["NextContinuationToken"]}
+
+    # -- notifications
+
+    def notification_queue(self, queue: str) -> str:
+        name = sqs_queue_name(self._settings.queue_prefix + queue)
+        if name.endswith(".fifo"):
+            raise BindingError(
+                f"'{queue}' is a FIFO queue, to which S3 sends no notifications; use a standard queue."
+            )
+        settings = self._settings
+        return f"{settings.endpoint_url or ''} {settings.region or ''} {settings.profile or ''} {name}"
+
+    def notification(self, body: bytes) -> Notification:
+        """What S3 told, directly or through EventBridge or SNS. Raises `BindingError`."""
+        told = told_by(body)
+        changes: list[BlobChange] = []
+        others = list(told.others)
+        for event in told.events:
+            container = self._container(event.bucket)
+            if container is None:
+                others.append(f"events of the bucket '{event.bucket}'")
+            elif _is_blob(event.key):
+                changes.append(BlobChange(container=container, name=event.key, order=event.sequencer))
+        return Notification(tuple(changes), tuple(others))
+
+    def scan_cost(self, blobs: int, interval: float) -> str | None:
+        if blobs <= CHEAP_TO_LIST or self._settings.endpoint_url:
+            return None
+        requests = -(-blobs // _PAGE) * 86_400 / interval
+        price = requests / 1000 * _LIST_PRICE
+        return (
+            f"{blobs:,} objects are listed every {interval:g} s, which is {requests:,.0f} requests and about "
+            f"${price:,.2f} a day; with notifications it would cost next to nothing"
+        )
+
+    def _container(self, bucket: str) -> str | None:
+        """The container that a bucket is; None for one that is none here."""
+        with contextlib.suppress(BindingError):
+            container = container_name(bucket.removeprefix(self._prefix))
+            return container if self._prefix + container == bucket else None
+        return None
 
     def _place(self, container: str, name: str) -> Fields:
         return {"Bucket": self.bucket(container), "Key": _key(name)}
@@ -136,10 +212,11 @@ class S3Blobs:
         except BucketMissing:
             if not self._create:
                 raise
-        await self._create_bucket(parameters["Bucket"])
+        await self.create_bucket(parameters["Bucket"])
         return await self._calls.call(operation, **parameters)
 
-    async def _create_bucket(self, bucket: str) -> None:
+    async def create_bucket(self, bucket: str) -> None:
+        """Make the bucket, in the region of the connection; one that this account has already is left alone."""
         region = await self._calls.region()
         # The oldest region is the one that must not be named.
         place = {"CreateBucketConfiguration": {"LocationConstraint": region}}

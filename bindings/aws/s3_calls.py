@@ -44,7 +44,13 @@ class S3Calls:
 
     async def read(self, **parameters: Any) -> tuple[Fields, bytes]:
         """The answer to ``get_object``, and the content that comes with it."""
-        return await self._in_thread(partial(self._read, parameters))
+        answer, content = await self._in_thread(partial(self._read, parameters))
+        assert content is not None, "there is no limit"
+        return answer, content
+
+    async def read_below(self, limit: int, **parameters: Any) -> tuple[Fields, bytes | None]:
+        """As `read`; no content where that has `limit` bytes or more."""
+        return await self._in_thread(partial(self._read, parameters, limit))
 
     async def head(self, bucket: str, key: str) -> Fields | None:
         """What is known of an object; None when it, or its bucket, does not exist."""
@@ -72,13 +78,14 @@ class S3Calls:
             raise self._told(error, parameters) from error
         return answer
 
-    def _read(self, parameters: Fields) -> tuple[Fields, bytes]:
+    def _read(self, parameters: Fields, limit: int | None = None) -> tuple[Fields, bytes | None]:
         attempt = 0
         while True:
             attempt += 1
             answer = self._ask("get_object", parameters)
             try:
-                return answer, answer["Body"].read()
+                large = limit is not None and answer["ContentLength"] >= limit
+                return answer, None if large else answer["Body"].read()
             except _BROKEN_OFF as error:
                 if attempt == _CONTENT_ATTEMPTS:
                     raise self._told(error, parameters) from error

@@ -119,6 +119,8 @@ def _duration(kind: str, value: str | int) -> str | int:
 
 
 def _scan_interval(kind: str, value: str | int) -> str | int:
+    if kind == "blobTrigger" and str(value).strip() == "-1":
+        return value  # its trigger knows whether it has something else to go by
     if parse_time_span(str(_duration(kind, value))) < timedelta(milliseconds=100):
         raise ConfigurationError("The time between two scans is at least 00:00:00.1.")
     return value

@@ -24,6 +24,7 @@ from ..config.settings import AppSettings, is_on
 from ..config.vocabulary import Vocabulary
 from .binding_checks import check_binding
 from .binding_reader import BindingReader, plain, settle
+from .blob_loops import tell_loops
 from .function_models import FunctionJson, function_paths
 from .policy import PolicyFields, policy_of
 from .script_file import find_script
@@ -101,6 +102,8 @@ class _Reading:
         read = [self.bindings.read(each, ("bindings", index), checker) for index, each in enumerate(entries)]
         self.check_names(read)
         trigger = self.trigger(entries, read) if "bindings" in top else None
+        if trigger:
+            tell_loops(trigger, read, self.reader.app, self.report)
         # A policy that was already found wrong would only be complained about once more.
         sound = not self.report.failed
         policy = self.policy(top, trigger, read.index(trigger)) if trigger and sound else None

@@ -13,8 +13,9 @@ from ...bindings.blob import BlobStore
 from ...bindings.clock import Clock
 from ...bindings.errors import BindingError
 from ...bindings.expressions import Template
-from ...bindings.names import blob_path, queue_name, sqs_queue_name
+from ...bindings.names import blob_path
 from ...bindings.queue import DEFAULT_TTL, OutgoingMessage, QueueStore
+from ...bindings.storages import storage_type
 from ...bindings.table import OutgoingEntity
 from ...bindings.time_span import parse_time_span
 from ...triggers.base import Resources, Unsent
@@ -53,7 +54,7 @@ class Binder:
         self._inputs: list[Load] = []
         for binding in function.inputs:
             if binding.type == "blob":
-                load = self._blob_input if binding.storage == "embedded" else self._blob_place
+                load = self._blob_place if binding.storage == "azure" else self._blob_input
                 self._inputs.append(load(binding, resources))
             elif binding.type == "table":
                 tables = resources.tables(binding.fields.get("connection") or "")
@@ -84,7 +85,7 @@ class Binder:
     def _queue_output(self, binding: Binding, resources: Resources) -> Put:
         store = resources.queues(binding.fields.get("connection") or "")
         template = Template.parse(binding.fields["queueName"])
-        checked = sqs_queue_name if binding.storage == "aws" else queue_name
+        checked = storage_type(binding.storage).queue_name
         delay = binding.fields.get("visibilityDelay")
         wait = parse_time_span(delay) if delay else None
         ttl = _time_to_live(binding.fields.get("timeToLive"))
@@ -146,7 +147,7 @@ class Binder:
 
     def _table_output(self, binding: Binding, resources: Resources) -> Put:
         # Not the tables themselves: the queues beside them store messages and entities in one step.
-        store = resources.queues(binding.fields.get("connection") or "")
+        store = resources.entities(binding.fields.get("connection") or "")
         output = TableOutput(binding, self._function, self._clock)
 
         def put(

@@ -44,8 +44,8 @@ def check(binding_type: str, storage: str, annotation: Any, where: str) -> None:
         raise LoadError(f"{where} cannot be {annotation.__name__}: that is for blobs only.")
     if storage != "azure":
         raise LoadError(
-            f"{where} cannot be {annotation.__name__}: that client speaks to a Blob endpoint of Azure, which the "
-            "embedded store is not. Annotate it as func.InputStream or bytes, or name a connection that leads "
+            f"{where} cannot be {annotation.__name__}: that client speaks to a Blob endpoint of Azure, and its "
+            "connection leads to none. Annotate it as func.InputStream or bytes, or name a connection that leads "
             "to a Blob endpoint."
         )
 

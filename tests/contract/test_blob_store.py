@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
+from collections.abc import AsyncIterable, AsyncIterator
+from urllib.parse import unquote
 
 import pytest
-from s3 import S3, SETTINGS
 
 from funchost.bindings.aws.s3_blobs import S3Blobs
-from funchost.bindings.blob import BlobStore
+from funchost.bindings.blob import BlobStore, ContainerMissing
 from funchost.bindings.errors import BindingError
-from funchost.bindings.folder_blobs import FolderBlobs
-from funchost.bindings.memory_blobs import MemoryBlobs
-
-
-@pytest.fixture(params=["folder", "memory", "s3"])
-def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
-    if request.param == "s3":
-        s3 = S3(request.getfixturevalue("emulator").url)
-        request.addfinalizer(s3.close)
-        return S3Blobs(s3.client, SETTINGS, bucket_prefix=s3.prefix, create_buckets=True)
-    return FolderBlobs(tmp_path) if request.param == "folder" else MemoryBlobs()
+from funchost.bindings.file_content import STREAM_FROM
 
 
 async def _names(blobs: BlobStore, container: str, prefix: str = "") -> list[str]:
@@ -38,6 +27,55 @@ async def test_a_blob_comes_back_as_it_was_put(blobs: BlobStore) -> None:
     assert info.path == "orders/2026/a ü.json"
     assert info.content_type == "application/json"
     assert info.modified_at.tzinfo is not None
+
+
+async def _whole(content: bytes | AsyncIterable[bytes]) -> bytes:
+    return content if isinstance(content, bytes) else b"".join([piece async for piece in content])
+
+
+@pytest.mark.parametrize("size", [0, 3, STREAM_FROM - 1, STREAM_FROM, STREAM_FROM + 1])
+async def test_an_opened_blob_is_a_stream_when_it_is_large(blobs: BlobStore, size: int) -> None:
+    content = bytes(range(256)) * (size // 256) + bytes(size % 256)
+    put = await blobs.put("orders", "a", content, metadata={"by": "me"})
+    found = await blobs.open("orders", "a")
+    assert found is not None
+    assert found[0] == put
+    assert isinstance(found[1], bytes) == (size < STREAM_FROM)
+    assert await _whole(found[1]) == content
+    assert await _whole(found[1]) == content, "each reading starts anew"
+
+
+async def test_a_reading_that_was_broken_off_starts_anew(blobs: BlobStore) -> None:
+    await blobs.put("orders", "a", bytes(STREAM_FROM) + b"end")
+    found = await blobs.open("orders", "a")
+    assert found is not None and not isinstance(found[1], bytes)
+    async for _ in found[1]:
+        break
+    assert (await _whole(found[1]))[-3:] == b"end"
+
+
+@pytest.mark.parametrize("gone", [False, True])
+async def test_a_stream_of_a_blob_that_gives_way_to_another_fails(blobs: BlobStore, gone: bool) -> None:
+    await blobs.put("orders", "a", bytes(2 * STREAM_FROM))
+    found = await blobs.open("orders", "a")
+    assert found is not None
+    if gone:
+        await blobs.delete("orders", "a")
+    else:
+        await blobs.put("orders", "a", b"x" * 2 * STREAM_FROM)
+    with pytest.raises(BindingError):
+        await _whole(found[1])
+
+
+async def test_what_is_not_there_cannot_be_opened(blobs: BlobStore) -> None:
+    await blobs.put("orders", "folder/a", b"1")
+    for container, name in [("orders", "b"), ("nothing", "a"), ("orders", "folder")]:
+        assert await blobs.open(container, name) is None
+
+
+async def test_an_address_ends_with_container_and_name(blobs: BlobStore) -> None:
+    uri = blobs.uri("orders", "in/a b.txt")
+    assert unquote(uri).endswith("orders/in/a b.txt")
 
 
 async def test_put_answers_what_info_will_say(blobs: BlobStore) -> None:
@@ -126,7 +164,14 @@ async def test_list_gives_what_begins_with_the_prefix(blobs: BlobStore) -> None:
     assert await _names(blobs, "orders", "in") == ["in/a.txt", "in/b/c.txt", "inner.txt"]
     assert await _names(blobs, "orders", "in/b/c") == ["in/b/c.txt"]
     assert len(await _names(blobs, "orders")) == 5
-    assert await _names(blobs, "nothing") == []
+
+
+async def test_an_absent_container_lists_nothing_or_is_told(blobs: BlobStore) -> None:
+    if isinstance(blobs, S3Blobs):
+        with pytest.raises(ContainerMissing, match="create it"):
+            await _names(blobs, "nothing")
+    else:
+        assert await _names(blobs, "nothing") == []
 
 
 async def test_list_knows_length_and_etag(blobs: BlobStore) -> None:

@@ -161,6 +161,14 @@ async def test_an_input_is_the_blobs_content_or_nothing() -> None:
     assert await binder.inputs({"id": "c8"}) == [("file", "none", b"")]
 
 
+@pytest.mark.parametrize("storage", ["embedded", "aws", "somebody-elses"])
+async def test_an_input_is_brought_from_whatever_store_there_is(storage: str) -> None:
+    blobs = MemoryBlobs()
+    await blobs.put("orders", "a", b"1")
+    binder = _binder(replace(_blob("orders/a", "in"), storage=storage), blobs=blobs)
+    assert await binder.inputs({}) == [("file", "bytes", b"1")]
+
+
 async def test_an_input_path_that_cannot_be_made_fails_the_run() -> None:
     with pytest.raises(BindingError, match="id"):
         await _binder(_blob("orders/{id}.json", "in")).inputs({})

@@ -15,6 +15,7 @@ from funchost.bindings.aws.s3_blobs import BlobChanged, S3Blobs
 from funchost.bindings.aws.s3_content import CHUNK
 from funchost.bindings.aws.s3_errors import BucketMissing
 from funchost.bindings.aws.s3_upload import PART
+from funchost.bindings.aws.settings import AwsSettings
 from funchost.bindings.errors import AccessDenied, BindingError, StoreError
 
 
@@ -231,7 +232,7 @@ async def test_content_that_breaks_off_is_asked_for_again(s3: FakeS3, blobs: S3B
 async def test_content_that_keeps_breaking_off_is_an_error(s3: FakeS3, blobs: S3Blobs) -> None:
     await blobs.put("orders", "a", b"12")
     s3.breaking_off = 3
-    with pytest.raises(StoreError, match="connection reset"):
+    with pytest.raises(StoreError, match="broke off before its answer was whole"):
         await blobs.get("orders", "a")
     assert len(s3.asked("get_object")) == 3
 
@@ -306,3 +307,58 @@ async def test_a_bucket_of_somebody_else_is_not_written_to(s3: FakeS3) -> None:
     s3.fail("create_bucket", refusal("BucketAlreadyExists", "CreateBucket"))
     with pytest.raises(AccessDenied, match="another account"):
         await S3Blobs(lambda: s3, SETTINGS, create_buckets=True).put("orders", "a", b"1")
+
+
+# -- what is told of it
+
+
+@pytest.mark.parametrize(
+    ("settings", "uri"),
+    [
+        ({"region": "eu-west-1"}, "https://s3.eu-west-1.amazonaws.com/orders/in/a%20b%3F.txt"),
+        ({"region": "cn-north-1"}, "https://s3.cn-north-1.amazonaws.com.cn/orders/in/a%20b%3F.txt"),
+        ({}, "https://s3.amazonaws.com/orders/in/a%20b%3F.txt"),
+        ({"endpoint_url": "http://127.0.0.1:4566/"}, "http://127.0.0.1:4566/orders/in/a%20b%3F.txt"),
+    ],
+)
+def test_an_address_has_the_bucket_where_azures_has_the_container(
+    s3: FakeS3, settings: dict[str, Any], uri: str
+) -> None:
+    blobs = S3Blobs(lambda: s3, AwsSettings(**{"name": "Cloud", **settings}))
+    assert blobs.uri("orders", "in/a b?.txt") == uri
+
+
+def test_what_listing_costs_is_told_where_it_is_much(blobs: S3Blobs) -> None:
+    assert blobs.scan_cost(10_000, 10) is None
+    cost = blobs.scan_cost(25_400, 10)
+    assert cost is not None
+    assert cost.startswith(
+        "25,400 objects are listed every 10 s, which is 224,640 requests and about $1.12 a day"
+    )
+
+
+def test_an_emulator_is_listed_more_often_and_costs_nothing(s3: FakeS3, blobs: S3Blobs) -> None:
+    local = S3Blobs(lambda: s3, AwsSettings(name="Cloud", endpoint_url="http://127.0.0.1:4566"))
+    assert (blobs.scan_interval, local.scan_interval) == (10.0, 2.0)
+    assert local.scan_cost(1_000_000, 2) is None
+
+
+async def test_a_small_blob_is_opened_with_one_request(s3: FakeS3, blobs: S3Blobs) -> None:
+    await blobs.put("orders", "a", b"12")
+    s3.calls.clear()
+    found = await blobs.open("orders", "a")
+    assert found is not None and found[1] == b"12"
+    assert [operation for operation, _ in s3.calls] == ["get_object"]
+
+
+async def test_who_may_not_list_is_told_that_an_absent_blob_cannot_be_told_from_a_denied_one(
+    s3: FakeS3, blobs: S3Blobs
+) -> None:
+    for ask, operation in [
+        (blobs.get, "get_object"),
+        (blobs.open, "get_object"),
+        (blobs.info, "head_object"),
+    ]:
+        s3.fail(operation, refusal("AccessDenied", "GetObject"))
+        with pytest.raises(AccessDenied, match=r"s3:GetObject.*s3:ListBucket"):
+            await ask("orders", "a")
