@@ -1,17 +1,20 @@
 """Which provider is which class: our own, then those that other packages bring.
 
-A class is imported when a connection first names its provider, so that an app pays only for what it uses.
+A class is imported when a connection first names its provider, so that an app pays only for what it uses. A provider
+that cannot be used concerns the connections that lead to it, and nobody else.
 """
 
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from .clock import Clock
 from .errors import ConfigurationError
-from .storage import Storage
+from .storage import ConnectionSettings, Storage
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -26,45 +29,104 @@ _OTHERS = ("embedded", "azure")
 
 
 def storage_type(provider: str) -> type[Storage]:
-    """The class for a provider. Raises `ConfigurationError` naming those that there are."""
+    """The class for a provider, by its name in lower case. Never raises.
+
+    Where there is none that can be used it is a class of which nothing can be made: that raises
+    `ConfigurationError`, which says why and what to do.
+    """
     if provider in _OTHERS:
         return Storage
     if provider in _BUILT_IN:
         module, name = _BUILT_IN[provider]
         found: type[Storage] = getattr(import_module(f".{module}", __package__), name)
         return found
-    entry = _third_party().get(provider)
-    if entry is None:
-        known = sorted({*_BUILT_IN, *_third_party()})
-        near = difflib.get_close_matches(provider, known, 1)
-        fix = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}."
-        raise ConfigurationError(f"'{provider}' is not a known provider of storage.", fix=fix)
-    return _loaded(entry)
+    entries = _third_party().get(provider, ())
+    if not entries:
+        return _unusable(lambda settings: _unknown(provider, settings))
+    if len(entries) > 1:
+        return _unusable(lambda settings: _ambiguous(provider, entries, settings))
+    return _loaded(provider, entries[0])
+
+
+def make_storage(provider: str, settings: ConnectionSettings, clock: Clock) -> Storage:
+    """What a connection with these settings leads to. Raises `ConfigurationError`, whatever its class raises."""
+    try:
+        return storage_type(provider)(settings, clock)
+    except ConfigurationError:
+        raise
+    except Exception as error:
+        raise ConfigurationError(
+            f"The storage '{provider}' fails with the settings of the connection '{settings.name}': {error!r}.",
+            fix=f"Check {settings.setting}__… against its documentation.",
+        ) from error
 
 
 @cache
-def _third_party() -> dict[str, EntryPoint]:
+def _third_party() -> dict[str, tuple[EntryPoint, ...]]:
     from importlib.metadata import entry_points  # 20 ms of import, for the few apps that need it
 
-    found: dict[str, EntryPoint] = {}
+    found: dict[str, tuple[EntryPoint, ...]] = {}
     for entry in entry_points(group=ENTRY_POINTS):
         name = entry.name.lower()
-        if name in (*_BUILT_IN, *_OTHERS) or name in found:
-            raise ConfigurationError(
-                f"Two packages provide the storage '{name}'; one is {entry.value}. Uninstall one of them."
-            )
-        found[name] = entry
+        found[name] = (*found.get(name, ()), entry)
     return found
 
 
-def _loaded(entry: EntryPoint) -> type[Storage]:
+def _loaded(provider: str, entry: EntryPoint) -> type[Storage]:
     try:
         found = entry.load()
     except Exception as error:
-        message = f"The storage '{entry.name}' ({entry.value}) cannot be imported: {error}"
-        raise ConfigurationError(message) from error
-    if not (isinstance(found, type) and issubclass(found, Storage)):
-        raise ConfigurationError(
-            f"The storage '{entry.name}' ({entry.value}) is not a subclass of funchost.bindings.storage.Storage."
-        )
-    return found
+        reason = f"cannot be imported: {_shown(error)}"
+    else:
+        if isinstance(found, type) and issubclass(found, Storage):
+            return found
+        reason = "is no subclass of funchost.bindings.storage.Storage"
+    return _unusable(lambda settings: _broken(provider, entry, reason, settings))
+
+
+def _unusable(why: Callable[[ConnectionSettings], ConfigurationError]) -> type[Storage]:
+    class Unusable(Storage):
+        """A storage that cannot be made."""
+
+        def __init__(self, settings: ConnectionSettings, clock: Clock) -> None:
+            raise why(settings)
+
+    return Unusable
+
+
+def _unknown(provider: str, settings: ConnectionSettings) -> ConfigurationError:
+    known = sorted({*_BUILT_IN, *_third_party()})
+    near = difflib.get_close_matches(provider, known, 1)
+    hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}."
+    return ConfigurationError(
+        f"{_leads(provider, settings)}, which no installed package provides.",
+        fix=f"{hint} A package that brings another one is installed into the host's environment.",
+    )
+
+
+def _ambiguous(
+    provider: str, entries: tuple[EntryPoint, ...], settings: ConnectionSettings
+) -> ConfigurationError:
+    values = " and ".join(sorted(entry.value for entry in entries))
+    return ConfigurationError(
+        f"{_leads(provider, settings)}, which several packages provide: {values}.",
+        fix="Uninstall all but one of them.",
+    )
+
+
+def _broken(
+    provider: str, entry: EntryPoint, reason: str, settings: ConnectionSettings
+) -> ConfigurationError:
+    package = f"the package {entry.dist.name}" if entry.dist else f"the package of {entry.value}"
+    return ConfigurationError(
+        f"{_leads(provider, settings)} ({entry.value}), which {reason}.",
+        fix=f"Mend or replace {package} in the host's environment.",
+    )
+
+
+def _leads(provider: str, settings: ConnectionSettings) -> str:
+    return f"The connection '{settings.name}' leads to the storage '{provider}'"
+
+
+def _shown(error: Exception) -> str:
+    return str(error) if isinstance(error, ImportError) else repr(error)

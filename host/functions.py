@@ -83,9 +83,10 @@ class Functions:
                 continue
             try:
                 self._take_in(descriptor, error)
-            except FunchostError as wrong:
-                more.append(self._problem(descriptor, wrong))
-                self._broken[name] = (descriptor.trigger.type, (str(wrong),))
+            except Exception as wrong:
+                problem = _problem(descriptor, wrong)
+                more.append(problem)
+                self._broken[name] = (descriptor.trigger.type, (problem.message,))
         return more + self._check_routes()
 
     def keep(self, error: str) -> None:
@@ -156,14 +157,9 @@ class Functions:
     def _refusal(self, descriptor: FunctionDescriptor) -> Problem | None:
         try:
             self._make(descriptor)
-        except FunchostError as wrong:
-            return self._problem(descriptor, wrong)
+        except Exception as wrong:
+            return _problem(descriptor, wrong)
         return None
-
-    def _problem(self, descriptor: FunctionDescriptor, wrong: FunchostError) -> Problem:
-        if isinstance(wrong, ConfigurationError):
-            return descriptor.problem(wrong.key, str(wrong), fix=wrong.fix)
-        return descriptor.problem(None, str(wrong))
 
     def _check_routes(self) -> list[Problem]:
         triggers = [served.trigger for served in self._served.values() if served.is_http]
@@ -197,6 +193,18 @@ class Functions:
         task = asyncio.create_task(served.stop(), name=f"stop {served.descriptor.name}")
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
+
+
+def _problem(descriptor: FunctionDescriptor, wrong: Exception) -> Problem:
+    """Why a function cannot be served; anything but an error of ours is one of a package that brought its parts."""
+    if isinstance(wrong, ConfigurationError):
+        return descriptor.problem(wrong.key, str(wrong), fix=wrong.fix)
+    if isinstance(wrong, FunchostError):
+        return descriptor.problem(None, str(wrong))
+    type_ = descriptor.trigger.type
+    return descriptor.problem(
+        None, f"It cannot be served: what brings its {type_} or a binding failed with {wrong!r}."
+    )
 
 
 def _broken(

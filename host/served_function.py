@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from ..bindings.errors import FunchostError
 from ..triggers.base import Deliver, Listener, Outcome, Trigger
 from ..triggers.descriptor import FunctionDescriptor
 
@@ -58,7 +60,7 @@ class ServedFunction:
 
     def start(self) -> Coroutine[Any, Any, None]:
         """Start listening. A listener that does not start is tried again until it does."""
-        self._listener = self.trigger.listener(self.deliver)
+        self._listener = _LateListener(partial(self.trigger.listener, self.deliver))
         return self._begin(self._listener)
 
     async def _begin(self, listener: Listener) -> None:
@@ -124,9 +126,10 @@ class ServedFunction:
         try:
             await listener.start()
         except Exception as error:
-            if str(error) != self._failure:
-                self._report(f"The listener of {self.descriptor.name} does not start: {error}")
-            self._failure = str(error)
+            reason = str(error) if isinstance(error, OSError | FunchostError) else repr(error)
+            if reason != self._failure:
+                self._report(f"The listener of {self.descriptor.name} does not start: {reason}")
+            self._failure = reason
             return False
         self._failure = None
         return True
@@ -136,6 +139,28 @@ class ServedFunction:
             await asyncio.sleep(START_PAUSES[min(attempt, len(START_PAUSES) - 1)])
             if await self._try_start(listener):
                 return
+
+
+class _LateListener:
+    """A listener that is made when it is to start: what goes wrong with that is told, and tried again, as what goes
+    wrong with the start itself."""
+
+    def __init__(self, make: Callable[[], Listener]) -> None:
+        self._make = make
+        self._made: Listener | None = None
+
+    async def start(self) -> None:
+        if self._made is None:
+            self._made = self._make()
+        await self._made.start()
+
+    async def stop(self) -> None:
+        if self._made:
+            await self._made.stop()
+
+    @property
+    def state(self) -> str:
+        return self._made.state if self._made else "not listening"
 
 
 async def _stopped(starting: asyncio.Task[None] | None, listener: Listener | None) -> None:

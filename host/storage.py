@@ -17,7 +17,7 @@ from ..bindings.presence import Presence
 from ..bindings.queue import QueueStore
 from ..bindings.state import StateStore
 from ..bindings.storage import ConnectionSettings, Storage
-from ..bindings.storages import storage_type
+from ..bindings.storages import make_storage
 from ..bindings.store import Store
 from ..triggers.locks import Locks
 from .config.connection import Connection
@@ -81,7 +81,7 @@ class Connected:
         if connection.settings is None:
             return None
         if connection.settings not in self._storages:
-            made = storage_type(connection.kind)(connection.settings, self._clock)
+            made = make_storage(connection.kind, connection.settings, self._clock)
             self._storages[connection.settings] = made
         return self._storages[connection.settings]
 
@@ -91,9 +91,10 @@ class Connected:
         return storage if storage and storage.why_no_host_state is None else None
 
     async def close(self) -> None:
-        """Close all of them."""
-        for storage in self._storages.values():
-            await storage.close()
+        """Close all of them, as far as each lets itself be closed."""
+        await asyncio.gather(
+            *(storage.close() for storage in self._storages.values()), return_exceptions=True
+        )
 
 
 class HostStorage:
@@ -124,8 +125,9 @@ class HostStorage:
         if self._shared is not None:
             try:
                 await self._shared.check_host_state()
-            except FunchostError as error:
-                self._report(f"What hosts share cannot be used: {error}")
+            except Exception as error:
+                reason = error if isinstance(error, FunchostError) else repr(error)
+                self._report(f"What hosts share cannot be used: {reason}")
                 return False
         return True
 

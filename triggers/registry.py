@@ -9,16 +9,18 @@ import difflib
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from ..bindings.errors import ConfigurationError
 from . import fields
-from .base import FieldsModel, Trigger
+from .base import FieldsModel, Resources, Trigger
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
+
+    from .descriptor import FunctionDescriptor
 
 #: Third parties name their class under the `type` that a function.json uses.
 ENTRY_POINTS = "funchost.triggers"
@@ -40,13 +42,12 @@ def trigger_class(type_: str) -> type[Trigger]:
         module, _, name = _BUILT_IN[type_][0].partition(":")
         found: type[Trigger] = getattr(import_module(f".{module}", __package__), name)
         return found
-    entry = _third_party().get(type_)
-    if entry is None:
+    if type_ not in _third_party():
         known = [*_BUILT_IN, *_third_party()]
         near = difflib.get_close_matches(type_, known, 1)
         hint = f" Did you mean '{near[0]}'?" if near else f" There are: {', '.join(known)}."
         raise ConfigurationError(f"'{type_}' is not a known trigger type.{hint}", key="type")
-    return _loaded(entry)
+    return _brought(type_)
 
 
 class TriggerTypes(Mapping[str, FieldsModel]):
@@ -58,7 +59,7 @@ class TriggerTypes(Mapping[str, FieldsModel]):
     def __getitem__(self, type_: str) -> FieldsModel:
         if type_ in _BUILT_IN:
             return _BUILT_IN[type_][1]
-        return _loaded(_third_party()[type_]).Fields
+        return _brought(type_).Fields
 
     def __iter__(self) -> Iterator[str]:
         yield from _BUILT_IN
@@ -72,28 +73,41 @@ TRIGGER_TYPES = TriggerTypes()
 
 
 @cache
-def _third_party() -> dict[str, EntryPoint]:
+def _third_party() -> dict[str, tuple[EntryPoint, ...]]:
     from importlib.metadata import entry_points  # 20 ms of import, for the few apps that need it
 
-    found: dict[str, EntryPoint] = {}
+    found: dict[str, tuple[EntryPoint, ...]] = {}
     for entry in entry_points(group=ENTRY_POINTS):
-        if entry.name in _BUILT_IN or entry.name in found:
-            raise ConfigurationError(
-                f"Two packages provide the trigger type '{entry.name}'; one is {entry.value}. Uninstall one of them."
-            )
-        found[entry.name] = entry
+        found[entry.name] = (*found.get(entry.name, ()), entry)
     return found
 
 
-def _loaded(entry: EntryPoint) -> type[Trigger]:
+def _brought(type_: str) -> type[Trigger]:
+    """The class that another package brings, or one that says why it cannot be used. Raises `KeyError`."""
+    entry, *others = _third_party()[type_]
+    if others:
+        values = " and ".join(sorted(each.value for each in (entry, *others)))
+        return _unusable(f"Several packages provide {type_}: {values}.", "Uninstall all but one of them.")
     try:
         found = entry.load()
     except Exception as error:
-        raise ConfigurationError(
-            f"The trigger type '{entry.name}' ({entry.value}) cannot be imported: {error}"
-        ) from error
-    if not (isinstance(found, type) and issubclass(found, Trigger)):
-        raise ConfigurationError(
-            f"The trigger type '{entry.name}' ({entry.value}) is not a subclass of Trigger."
-        )
-    return found
+        reason = f"cannot be imported: {error if isinstance(error, ImportError) else repr(error)}"
+    else:
+        if isinstance(found, type) and issubclass(found, Trigger) and hasattr(found, "Fields"):
+            return found
+        reason = "is no subclass of funchost.triggers.base.Trigger that has Fields"
+    package = f"the package {entry.dist.name}" if entry.dist else f"the package of {entry.value}"
+    fix = f"Mend or replace {package} in the host's environment."
+    return _unusable(f"{type_} ({entry.value}) {reason}.", fix)
+
+
+def _unusable(why: str, fix: str) -> type[Trigger]:
+    class Unusable(Trigger):
+        """A trigger that no function can have; what else its entry holds is not looked at."""
+
+        Fields = fields.UnservedFields
+
+        def __init__(self, function: FunctionDescriptor, fields: Any, resources: Resources) -> None:
+            raise ConfigurationError(why, key="type", fix=fix)
+
+    return Unusable

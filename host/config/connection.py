@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from ...bindings.clock import SystemClock
 from ...bindings.errors import ConfigurationError
 from ...bindings.storage import ConnectionSettings
-from ...bindings.storages import storage_type
+from ...bindings.storages import make_storage
 
 #: The setting of the host's own storage.
 HOST_STORAGE = "AzureWebJobsStorage"
@@ -61,7 +61,7 @@ def provided(connection: Connection, provider: str, settings: ConnectionSettings
     """The connection, led to a provider of storage; with a message when that cannot use the settings."""
     setting, value = connection.setting, connection.value
     try:
-        storage_type(provider)(settings, SystemClock())
+        make_storage(provider, settings, SystemClock())
     except ConfigurationError as error:
         return Connection(connection.name, provider, setting, value, str(error), error.fix)
     return Connection(connection.name, provider, setting, value, settings=settings)

@@ -107,6 +107,8 @@ def _storage_problems(app: AppSettings) -> list[Problem]:
         if fix is None:
             return []
     message = "AzureWebJobsStorage leads elsewhere, but locks, schedules and receipts stay in the embedded store of this host."
+    if connection.message:
+        message = f"{connection.message} {message}"
     return [Problem(message, key="AzureWebJobsStorage", fix=fix, severity="warning")]
 
 

@@ -49,6 +49,13 @@ def _entry(name: str, value: str) -> EntryPoint:
     return EntryPoint(name, value, "funchost.triggers")
 
 
+def _refusal(type_: str) -> ConfigurationError:
+    """Why no function can have a trigger of that type."""
+    with pytest.raises(ConfigurationError) as refused:
+        trigger_class(type_)(make_function(type_), TRIGGER_TYPES[type_](), memory_resources())
+    return refused.value
+
+
 @pytest.mark.parametrize(
     "type_", ["httpTrigger", "queueTrigger", "blobTrigger", "fileTrigger", "timerTrigger"]
 )
@@ -80,22 +87,38 @@ def test_an_unknown_type_that_is_near_to_none_names_all(installed: list[EntryPoi
 
 @pytest.mark.parametrize(
     ("value", "reason"),
-    [("nowhere:Thing", "cannot be imported"), ("other_package:NoTrigger", "not a subclass of Trigger")],
+    [
+        ("nowhere:Thing", "cannot be imported: No module named 'nowhere'"),
+        ("other_package:Missing", "cannot be imported: AttributeError"),
+        ("other_package:NoTrigger", "is no subclass of funchost.triggers.base.Trigger"),
+    ],
 )
-def test_a_package_that_brings_nothing_usable_is_named(
+def test_a_package_that_brings_nothing_usable_is_named_to_those_who_ask_for_it(
     installed: list[EntryPoint], value: str, reason: str
 ) -> None:
-    installed.append(_entry("mqttTrigger", value))
-    with pytest.raises(ConfigurationError, match=reason) as raised:
-        trigger_class("mqttTrigger")
-    assert value in str(raised.value)
+    installed += [_entry("mqttTrigger", value), _entry("amqpTrigger", "other_package:MqttTrigger")]
+    error = _refusal("mqttTrigger")
+    assert f"mqttTrigger ({value}) {reason}" in str(error)
+    assert (error.key, value in (error.fix or "")) == ("type", True)
+    assert trigger_class("amqpTrigger") is MqttTrigger
 
 
-@pytest.mark.parametrize("name", ["mqttTrigger", "queueTrigger"])
-def test_two_of_one_type_are_refused(installed: list[EntryPoint], name: str) -> None:
-    installed += [_entry("mqttTrigger", "other_package:MqttTrigger"), _entry(name, "another:Trigger")]
-    with pytest.raises(ConfigurationError, match=f"'{name}'.*another:Trigger"):
-        trigger_class("nearTrigger")
+def test_two_of_one_type_are_refused_to_those_who_ask_for_it(installed: list[EntryPoint]) -> None:
+    installed += [
+        _entry("mqttTrigger", "other_package:MqttTrigger"),
+        _entry("mqttTrigger", "another:Trigger"),
+        _entry("amqpTrigger", "other_package:MqttTrigger"),
+    ]
+    error = _refusal("mqttTrigger")
+    assert "another:Trigger and other_package:MqttTrigger" in str(error)
+    assert error.fix == "Uninstall all but one of them."
+    assert trigger_class("amqpTrigger") is MqttTrigger
+
+
+def test_our_own_types_cannot_be_replaced(installed: list[EntryPoint]) -> None:
+    installed.append(_entry("queueTrigger", "other_package:MqttTrigger"))
+    assert trigger_class("queueTrigger").__name__ == "QueueTrigger"
+    assert TRIGGER_TYPES["queueTrigger"] is not MqttFields
 
 
 async def test_a_manual_trigger_runs_by_hand_only() -> None:
