@@ -1,18 +1,11 @@
 """Once a minute: adds up all receipts; the sums it returns become the blob reports/totals.json."""
 
-import json
 import logging
 from collections import defaultdict
 from decimal import Decimal
-from pathlib import Path
-
-# A binding brings one blob. To see them all, this reads the container, which is a plain folder on the embedded
-# store; the working directory of a function is the app root.
-RECEIPTS = Path(".funchost/blobs/receipts")
 
 
-def main(timer: dict) -> dict:
-    receipts = [json.loads(path.read_text("utf-8")) for path in RECEIPTS.glob("*.json")]
+def main(timer: dict, receipts: list[dict]) -> dict:  # cardinality many: every blob of the container
     customers = defaultdict(Decimal)
     for receipt in receipts:
         customers[receipt["customer"]] += Decimal(receipt["total"])

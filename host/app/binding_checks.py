@@ -15,8 +15,10 @@ from ...bindings.patterns import FilePattern, PathPattern
 from ...bindings.storage import BLOBS, QUEUES, TABLES
 from ...bindings.storages import storage_type
 from ...bindings.time_span import parse_time_span
+from ...triggers.descriptor import Binding
 from ..config.jsonc import KeyPath
 from ..config.report import Report
+from ..execution.blob_inputs import blobs_path
 
 #: Bindings that lead to a storage, and what they ask it for.
 STORED: Mapping[str, str] = {
@@ -29,11 +31,18 @@ STORED: Mapping[str, str] = {
 
 
 def check_binding(
-    kind: str, fields: Mapping[str, Any], report: Report, path: KeyPath, storage: str = "embedded"
+    kind: str,
+    fields: Mapping[str, Any],
+    report: Report,
+    path: KeyPath,
+    storage: str = "embedded",
+    *,
+    many: bool = False,
 ) -> dict[str, Any]:
     """The fields of a binding of type `kind` as they count (queue names in lower case); tells what cannot be.
 
-    `storage` is the kind of its connection: each has rules of its own for the names of queues.
+    `storage` is the kind of its connection: each has rules of its own for the names of queues. `many`: it brings
+    several values, so that the path of a blob input is not that of one blob.
     """
     rule = storage_type(storage).queue_name
     checks: dict[str, Callable[[str, Any], Any]] = {
@@ -42,7 +51,7 @@ def check_binding(
         "poisonQueueName": lambda kind, text: rule(text),
     }
     if kind in _PATHS:
-        checks["path"] = _PATHS[kind]
+        checks["path"] = _blobs_path if kind == "blob" and many else _PATHS[kind]
     checked = dict(fields)
     for key in [each for each in checked if each in checks]:
         try:
@@ -50,6 +59,16 @@ def check_binding(
         except FunchostError as error:
             report.error((*path, key), str(error), _FIXES.get(key))
     return checked
+
+
+def check_cardinality(binding: Binding, report: Report, path: KeyPath) -> None:
+    """Tell of an output that cannot be several blobs."""
+    if binding.type == "blob" and binding.direction == "out" and binding.cardinality == "many":
+        report.error(
+            (*path, "cardinality"),
+            "An output is one blob, not many.",
+            "Remove it; a function that writes several blobs has an output for each.",
+        )
 
 
 def _queue_name(kind: str, text: str, by_rule: Callable[[str], str]) -> str:
@@ -90,6 +109,24 @@ def _trigger_path(kind: str, text: str) -> str:
 
 def _file_path(kind: str, text: str) -> str:
     FilePattern.parse(text)
+    return text
+
+
+def _blobs_path(kind: str, text: str) -> str:
+    if "://" in text:
+        raise BindingError("An address cannot be used as a path; write container or container/prefix.")
+    container, _, prefix = text.partition("/")
+    if "*" in prefix:
+        raise BindingError(
+            f"'{text}': there are no patterns here, a prefix is how names begin. Write {text.partition('*')[0]}, and "
+            "leave out other blobs in the function."
+        )
+    if Template.parse(text).is_literal:
+        blobs_path(text)
+    elif Template.parse(container).is_literal:
+        container_name(container)
+    if ".." in prefix.split("/"):
+        raise BindingError(f"'{text}' leads out of its container; remove the '..'.")
     return text
 
 

@@ -21,7 +21,7 @@ from ..config.jsonc import KeyPath
 from ..config.report import Report
 from ..config.settings import AppSettings
 from ..config.vocabulary import nearest
-from .binding_checks import STORED, check_binding
+from .binding_checks import STORED, check_binding, check_cardinality
 from .function_models import (
     DIRECTIONS,
     NOT_SERVED,
@@ -83,6 +83,7 @@ class BindingReader:
         self._check_name(binding, path)
         self._check_direction(binding, path, stated="direction" in checked)
         self._check_connection(binding, path)
+        check_cardinality(binding, self._report, path)
         return binding if len(self._errors()) == before else None
 
     def tell_unserved(self, read: Sequence[Binding | None]) -> tuple[str, ...]:
@@ -120,7 +121,8 @@ class BindingReader:
         }
         kind = self._spelled(checked["type"])
         assert kind is not None, "it has a model"
-        return check_binding(kind, fields, self._report, path, self._storage(kind, fields))
+        many = checked.get("cardinality") == "many" and checked.get("direction", "in") == "in"
+        return check_binding(kind, fields, self._report, path, self._storage(kind, fields), many=many)
 
     def _binding(self, checked: dict[str, Any], fields: dict[str, Any]) -> Binding:
         kind = self._spelled(checked["type"])

@@ -126,7 +126,12 @@ class BindingCommon(Struct, frozen=True, kw_only=True):
     dataType: Annotated[
         Literal["undefined", "string", "binary", "stream"], Meta(description="What the function wants.")
     ] = "undefined"
-    cardinality: Annotated[Literal["one", "many"], Meta(description="Accepted; many gives a list.")] = "one"
+    cardinality: Annotated[
+        Literal["one", "many"],
+        Meta(
+            description="many: the function of a queueTrigger gets a list of messages, a blob input a list of blobs."
+        ),
+    ] = "one"
 
 
 class FunctionJson(PolicyFields, frozen=True, kw_only=True, forbid_unknown_fields=True):

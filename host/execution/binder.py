@@ -21,6 +21,7 @@ from ...bindings.time_span import parse_time_span
 from ...triggers.base import Resources, Unsent
 from ...triggers.descriptor import Binding, FunctionDescriptor
 from ..config.connection import HOST_STORAGE
+from .blob_inputs import BlobsInput
 from .table_bindings import TableInput, TableOutput
 
 #: Name, kind and content of a value on its way to or from a worker.
@@ -53,7 +54,10 @@ class Binder:
         self._clock: Clock = resources.clock
         self._inputs: list[Load] = []
         for binding in function.inputs:
-            if binding.type == "blob":
+            if binding.type == "blob" and binding.cardinality == "many":
+                blobs = resources.blobs(binding.fields.get("connection") or "")
+                self._inputs.append(BlobsInput(binding, blobs, function.name, resources.clock).load)
+            elif binding.type == "blob":
                 load = self._blob_place if binding.storage == "azure" else self._blob_input
                 self._inputs.append(load(binding, resources))
             elif binding.type == "table":

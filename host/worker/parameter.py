@@ -16,8 +16,8 @@ from .values_plain import ALLOWED, ALLOWED_STREAMS, decoder, is_chunks, is_file
 
 Binding = Mapping[str, Any]
 
-#: Triggers of which a run may get several events, as a list.
-_BATCHED: Final = frozenset({"queueTrigger"})
+#: What a run may get several of, as a list, and what brings it: bindings with a cardinality.
+_LISTED: Final = {"queueTrigger": ("message", "trigger"), "blob": ("blob", "input")}
 
 
 class Maker(enum.Enum):
@@ -38,7 +38,7 @@ class Parameter:
     """One parameter and the binding it stands for."""
 
     binding: Binding
-    #: None when there is none; ``X`` for ``X | None``, for ``Out[X]``, and for the ``list[X]`` of a batch.
+    #: None when there is none; ``X`` for ``X | None``, for ``Out[X]``, and for the ``list[X]`` of several values.
     annotation: Any = None
     optional: bool = False
     maker: Maker = Maker.PLAIN
@@ -53,8 +53,8 @@ class Parameter:
 
     @property
     def many(self) -> bool:
-        """Whether it is a list, with one value of that annotation for each event."""
-        return is_batch(self.binding)
+        """Whether it is a list, with one value of that annotation for each message or blob."""
+        return is_list(self.binding)
 
     @property
     def where(self) -> str:
@@ -90,7 +90,7 @@ def _out_parameter(binding: Binding, hint: Any) -> Parameter:
 
 
 def _in_parameter(binding: Binding, hint: Any) -> Parameter:
-    wanted = _one_of(binding, hint) if is_batch(binding) else hint
+    wanted = _one_of(binding, hint) if is_list(binding) else hint
     annotation, optional = split_optional(wanted)
     parameter = Parameter(binding, annotation, optional)
     check_union(wanted, parameter.where)
@@ -102,23 +102,26 @@ def _in_parameter(binding: Binding, hint: Any) -> Parameter:
 
 
 def _one_of(binding: Binding, hint: Any) -> Any:
-    """What each message of a batch is annotated as. Raises `LoadError` for an annotation that is no list."""
+    """What each message or blob is annotated as. Raises `LoadError` for an annotation that is no list."""
     where = Parameter(binding).where
     check_union(hint, where)
     listed, _ = split_optional(hint)
     if listed is not None and (get_origin(listed) or listed) is not list:
+        (one, source), rich = _LISTED[binding["type"]], values_azure.RICH[binding["type"]]
         raise LoadError(
-            f"{where} cannot be {shown(hint)}: with the cardinality many it is a list of messages. Annotate it as "
-            "list[func.QueueMessage], list[str] or another list, or set the cardinality of the trigger to one."
+            f"{where} cannot be {shown(hint)}: with the cardinality many it is a list of {one}s. Annotate it as "
+            f"list[{rich}], list[str] or another list, or set the cardinality of the {source} to one."
         )
-    one = next(iter(get_args(listed)), None)
-    return None if one in (Any, object) else one
+    item = next(iter(get_args(listed)), None)
+    return None if item in (Any, object) else item
 
 
 def _maker(parameter: Parameter) -> Maker | None:
     """What makes the value; None when nothing can make one of the annotated type."""
     kind, annotation = parameter.type, parameter.annotation
-    if parameter.many and (is_file(annotation) or is_chunks(annotation)):
+    if parameter.many and (
+        is_file(annotation) or is_chunks(annotation) or values_sdk.is_sdk_type(annotation)
+    ):
         return None
     if annotation is None:
         if kind in values_azure.RICH:
@@ -140,16 +143,15 @@ def _maker(parameter: Parameter) -> Maker | None:
 def _instead(parameter: Parameter) -> str:
     """How the refusal of an annotation goes on: what it can be."""
     kind, annotation = parameter.type, parameter.annotation
-    if kind in _BATCHED and not parameter.many and get_origin(annotation) is list:
+    one, source = _LISTED.get(kind, ("", ""))
+    if one and not parameter.many and get_origin(annotation) is list:
         return (
-            f": with the cardinality one it is a single message. Annotate it as {shown(get_args(annotation)[0])}, or "
-            "set the cardinality of the trigger to many."
+            f": with the cardinality one it is a single {one}. Annotate it as {shown(get_args(annotation)[0])}, or "
+            f"set the cardinality of the {source} to many."
         )
     allowed = f"{values_azure.RICH[kind]}, {ALLOWED}" if kind in values_azure.RICH else ALLOWED
     return (
-        f". Each message can be {allowed}."
-        if parameter.many
-        else f". It can be {allowed}, {ALLOWED_STREAMS}."
+        f". Each {one} can be {allowed}." if parameter.many else f". It can be {allowed}, {ALLOWED_STREAMS}."
     )
 
 
@@ -167,6 +169,11 @@ def _check_storage(parameter: Parameter, maker: Maker) -> None:
     storage = parameter.binding.get("storage", "embedded")
     if maker is Maker.SDK:
         values_sdk.check(parameter.type, storage, parameter.annotation, parameter.where)
+    elif storage == "azure" and parameter.many:
+        raise LoadError(
+            f"{parameter.where} has a connection to Azure, from where this version brings no lists of blobs. Set the "
+            "connection to UseDevelopmentStorage=true, or use a ContainerClient of azure.storage.blob in the function."
+        )
     elif storage == "azure":
         raise LoadError(
             f"{parameter.where} has a connection to another storage than the embedded store. This version supports "
@@ -175,9 +182,9 @@ def _check_storage(parameter: Parameter, maker: Maker) -> None:
         )
 
 
-def is_batch(binding: Binding) -> bool:
-    """Whether it is a trigger that brings all events at hand to one run."""
-    return binding["type"] in _BATCHED and binding.get("cardinality") == "many"
+def is_list(binding: Binding) -> bool:
+    """Whether it brings a run all messages at hand, or all blobs of a container."""
+    return binding["type"] in _LISTED and binding.get("cardinality") == "many"
 
 
 def is_out(binding: Binding) -> bool:

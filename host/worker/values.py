@@ -13,7 +13,7 @@ from . import values_azure, values_registry, values_sdk
 from .context import Context, RetryContext, TraceContext
 from .parameter import Maker, Parameter
 from .signature import Signature
-from .values_batch import in_batch
+from .values_batch import in_batch, of_blobs
 from .values_json import dump
 from .values_output import NOTHING, Out, Result
 from .values_plain import decoder, text_decoder
@@ -121,6 +121,14 @@ def _event_reader(parameter: Parameter) -> values_azure.Build:
 
 
 def _input_reader(parameter: Parameter) -> Read:
+    read = _value_reader(parameter)
+    if not parameter.many:
+        return read
+    build = of_blobs(lambda header, content: read(header, "bytes", content))
+    return lambda header, kind, content: build(header, content)
+
+
+def _value_reader(parameter: Parameter) -> Read:
     if parameter.maker is not Maker.PLAIN:
         build = _builder(parameter)
         return lambda header, kind, content: build(header, content)
@@ -137,7 +145,9 @@ def _input_reader(parameter: Parameter) -> Read:
 def _builder(parameter: Parameter) -> values_azure.Build:
     """What makes a value that is more than its content."""
     if parameter.maker is Maker.AZURE:
-        return values_azure.builder(parameter.type, parameter.where)
+        # Of one blob Azure tells no more than the content; several tell their names, as one that is an event does.
+        several = parameter.type == "blob" and parameter.many
+        return values_azure.builder("blobTrigger" if several else parameter.type, parameter.where)
     if parameter.maker is Maker.SDK:
         return values_sdk.builder(parameter.type, parameter.annotation, parameter.where)
     return values_registry.builder(

@@ -1,8 +1,9 @@
-"""Several messages as one argument: a list with one value for each, in the order in which they were received."""
+"""Several messages or blobs as one argument: a list with one value for each, in the order in which they came."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .errors import BindError
@@ -23,14 +24,30 @@ def in_batch(build: Build) -> Build:
 
     def build_all(header: Mapping[str, Any], content: bytes) -> list[Any]:
         contents = split(content, header["data"]["sizes"])
-        built: list[Any] = []
-        for one, body in zip(_headers(header, len(contents)), contents, strict=True):
-            try:
-                built.append(build(one, body))
-            except BindError as error:
-                which = f"Message {len(built) + 1} of {len(contents)} ({one['metadata'].get('id')})"
-                raise BindError(f"{which}: {error}") from error
-        return built
+        headers = _headers(header, len(contents))
+        messages = [
+            (one, one["metadata"].get("id"), body) for one, body in zip(headers, contents, strict=True)
+        ]
+        return _each(build, "Message", messages)
+
+    return build_all
+
+
+def of_blobs(build: Build) -> Build:
+    """What makes the list, out of what makes the value of one blob.
+
+    The content is a line of JSON with name and length of each blob, then their contents. What makes the value of one
+    finds its name and length as the ``data`` of the header.
+    """
+
+    def build_all(header: Mapping[str, Any], content: bytes) -> list[Any]:
+        start = content.index(b"\n") + 1
+        blobs = json.loads(content[:start])
+        _, *contents = split(content, [start, *(one["length"] for one in blobs)])
+        described = [
+            ({**header, "data": one}, one["name"], body) for one, body in zip(blobs, contents, strict=True)
+        ]
+        return _each(build, "Blob", described)
 
     return build_all
 
@@ -54,6 +71,17 @@ def report(returned: Any) -> Result:
         )
     said = is_json_type(type(returned)) and hasattr(returned, FAILURES)
     return Result("json", None, dump(returned, where)) if said else NOTHING
+
+
+def _each(build: Build, what: str, values: Sequence[tuple[Mapping[str, Any], Any, bytes]]) -> list[Any]:
+    """The list, from the header of each value, its name for errors, and its content."""
+    built: list[Any] = []
+    for header, name, content in values:
+        try:
+            built.append(build(header, content))
+        except BindError as error:
+            raise BindError(f"{what} {len(built) + 1} of {len(values)} ({name}): {error}") from error
+    return built
 
 
 def _headers(header: Mapping[str, Any], count: int) -> Iterator[dict[str, Any]]:
