@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Sequence
 from datetime import timedelta
 
 from .lease import LEASE_PERIOD, Lease
@@ -47,17 +46,13 @@ class EmbeddedLeases:
 
         return await self._store.write(operation)
 
-    async def renew(self, leases: Sequence[Lease], period: timedelta = LEASE_PERIOD) -> list[Lease]:
+    async def renew(self, lease: Lease, period: timedelta = LEASE_PERIOD) -> bool:
         now = self._store.clock.monotonic()
         ends = now + period.total_seconds()
 
-        def operation(connection: sqlite3.Connection) -> list[Lease]:
+        def operation(connection: sqlite3.Connection) -> bool:
             statement = "UPDATE leases SET ends = ? WHERE name = ? AND fence = ? AND ends > ?"
-            return [
-                lease
-                for lease in leases
-                if connection.execute(statement, (ends, lease.name, lease.fence, now)).rowcount == 0
-            ]
+            return connection.execute(statement, (ends, lease.name, lease.fence, now)).rowcount == 1
 
         return await self._store.write(operation)
 

@@ -21,25 +21,30 @@ class EmbeddedState:
         self._queues = queues
 
     async def get(self, scope: str, key: str) -> Any:
-        def operation(connection: sqlite3.Connection) -> str | None:
-            found = connection.execute("SELECT value FROM state WHERE scope = ? AND key = ?", (scope, key))
-            row = found.fetchone()
-            return row[0] if row else None
-
-        text = await self._store.read(operation)
-        return None if text is None else msgspec.json.decode(text)
+        return await self._store.read(lambda connection: _value(connection, scope, key))
 
     async def put(self, scope: str, key: str, value: Any) -> None:
         def operation(connection: sqlite3.Connection) -> None:
             if value is None:
                 connection.execute("DELETE FROM state WHERE scope = ? AND key = ?", (scope, key))
+                signal(connection, _topic(scope))
             else:
-                text = msgspec.json.encode(value).decode()
-                connection.execute("INSERT OR REPLACE INTO state VALUES (?, ?, ?)", (scope, key, text))
-            signal(connection, _topic(scope))
+                _keep(connection, scope, key, value)
 
         await self._store.write(operation)
         self._store.announce(_topic(scope))
+
+    async def change(self, scope: str, key: str, edit: Callable[[Any], Any]) -> bool:
+        def operation(connection: sqlite3.Connection) -> bool:
+            value = edit(_value(connection, scope, key))
+            if value is not None:
+                _keep(connection, scope, key, value)
+            return value is not None
+
+        changed = await self._store.write(operation)
+        if changed:
+            self._store.announce(_topic(scope))
+        return changed
 
     async def items(self, scope: str) -> Mapping[str, Any]:
         rows = await self._store.read(
@@ -73,6 +78,17 @@ class EmbeddedState:
 
 def _topic(scope: str) -> str:
     return f"state:{scope}"
+
+
+def _value(connection: sqlite3.Connection, scope: str, key: str) -> Any:
+    found = connection.execute("SELECT value FROM state WHERE scope = ? AND key = ?", (scope, key)).fetchone()
+    return msgspec.json.decode(found[0]) if found else None
+
+
+def _keep(connection: sqlite3.Connection, scope: str, key: str, value: Any) -> None:
+    text = msgspec.json.encode(value).decode()
+    connection.execute("INSERT OR REPLACE INTO state VALUES (?, ?, ?)", (scope, key, text))
+    signal(connection, _topic(scope))
 
 
 def _remember(connection: sqlite3.Connection, scope: str, sighting: Sighting) -> bool:

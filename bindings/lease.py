@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
@@ -22,16 +21,20 @@ class Lease:
 
 
 class LeaseStore(Protocol):
-    """Keeps leases. At most one owner holds a name at any time."""
+    """Keeps leases. At most one owner holds a name at any time.
+
+    Each step may raise `StoreError` or `AccessDenied`: then it is not known whether it had an effect.
+    """
 
     async def acquire(self, name: str, owner: str, period: timedelta = LEASE_PERIOD) -> Lease | None:
         """Take the lease if it is free, has ended, or its owner is known to be dead; None when it is held.
 
-        An owner does not get a lease twice: while it holds the name itself the answer is None too.
+        Its time counts from when this was called, or from later. An owner does not get a lease twice: while it
+        holds the name itself the answer is None too.
         """
 
-    async def renew(self, leases: Sequence[Lease], period: timedelta = LEASE_PERIOD) -> list[Lease]:
-        """Prolong the leases; returns those that are lost (another holds them, or they had ended)."""
+    async def renew(self, lease: Lease, period: timedelta = LEASE_PERIOD) -> bool:
+        """Prolong the lease, from when this was called; False when it is lost (another holds it, or it had ended)."""
 
     async def release(self, lease: Lease) -> None:
         """Give the lease back. One that is already lost is left alone."""

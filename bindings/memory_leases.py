@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from datetime import timedelta
 from itertools import count
 
@@ -31,13 +30,11 @@ class MemoryLeases:
         self._held[name] = lease, now + period.total_seconds()
         return lease
 
-    async def renew(self, leases: Sequence[Lease], period: timedelta = LEASE_PERIOD) -> list[Lease]:
-        ends = self._clock.monotonic() + period.total_seconds()
-        lost = [lease for lease in leases if not self._holds(lease)]
-        for lease in leases:
-            if lease not in lost:
-                self._held[lease.name] = lease, ends
-        return lost
+    async def renew(self, lease: Lease, period: timedelta = LEASE_PERIOD) -> bool:
+        if not self._holds(lease):
+            return False
+        self._held[lease.name] = lease, self._clock.monotonic() + period.total_seconds()
+        return True
 
     async def release(self, lease: Lease) -> None:
         if self._holds(lease):

@@ -34,6 +34,12 @@ class MemoryState:
         for callback in self._watchers.get(scope, ()):
             callback()
 
+    async def change(self, scope: str, key: str, edit: Callable[[Any], Any]) -> bool:
+        value = edit(await self.get(scope, key))
+        if value is not None:
+            await self.put(scope, key, value)
+        return value is not None
+
     async def items(self, scope: str) -> Mapping[str, Any]:
         values = self._values.get(scope, {})
         return {key: msgspec.json.decode(values[key]) for key in sorted(values)}

@@ -49,6 +49,22 @@ def blob_path(text: str) -> tuple[str, str]:
     return container_name(container), blob_name(name)
 
 
+def blobs_path(text: str) -> tuple[str, str]:
+    """Container and prefix of ``container`` or ``container/prefix``.
+
+    Raises `BindingError` for what is no container, and for a prefix with which no blob's name begins.
+    """
+    container, _, prefix = text.partition("/")
+    try:
+        # One more character makes a name of every beginning of one, an empty one and `2026/` included.
+        blob_name(f"{prefix}x").encode()
+    except (BindingError, UnicodeEncodeError):
+        raise BindingError(
+            f"No blob has a name that begins with {prefix!r}. Write the path as container or container/prefix."
+        ) from None
+    return container_name(container), prefix
+
+
 def sqs_queue_name(text: str) -> str:
     """The name as it is, since SQS tells upper from lower case. Raises `BindingError` when no queue of SQS can be
     called so."""

@@ -30,6 +30,13 @@ class StateStore(Protocol):
     async def put(self, scope: str, key: str, value: Any) -> None:
         """Keep a JSON value (None removes it)."""
 
+    async def change(self, scope: str, key: str, edit: Callable[[Any], Any]) -> bool:
+        """Keep what `edit` makes of the value (None: there is none), with no other change in between.
+
+        Where `edit` gives None the value stays as it is, and the answer is False. It may be called more than once
+        and in another thread, so it must depend on nothing but the value.
+        """
+
     async def items(self, scope: str) -> Mapping[str, Any]:
         """All values of a scope."""
 

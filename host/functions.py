@@ -179,7 +179,13 @@ class Functions:
         cls = UnservedTrigger if unserved else trigger_class(descriptor.trigger.type)
         fields = fields_of(descriptor.trigger, cls.Fields)
         trigger = cls(descriptor, fields, self._resources)
-        return ServedFunction(descriptor, trigger, self._executor.deliver(descriptor), self._resources.report)
+        return ServedFunction(
+            descriptor,
+            trigger,
+            self._executor.deliver(descriptor),
+            self._resources.report,
+            lambda: self._executor.waits(descriptor.name),
+        )
 
     def _should_listen(self, served: ServedFunction) -> bool:
         # A disabled HTTP function is still there for who shows the master key; one whose code does not load

@@ -10,13 +10,18 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..bindings.errors import NotFound
+from ..bindings.errors import NotFound, StoreError
 from ..bindings.state import StateStore
 
 log = logging.getLogger(__name__)
 
 SCOPE = "keys"
 MASTER = "_master"
+
+#: Seconds that a host's start waits for its keys, and the first and the longest pause until they are asked for again.
+START_LIMIT = 5.0
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
+
 #: Rings that belong to no function. Each holds keys of one level.
 MASTER_RING, HOST_RING, SYSTEM_RING = "master", "host", "system"
 
@@ -46,6 +51,10 @@ def new_value() -> str:
     return base64.urlsafe_b64encode(secrets.token_bytes(40)).decode()
 
 
+class KeysUnread(StoreError):
+    """The keys of this host cannot be read at present; try again later."""
+
+
 class Keys:
     """All keys of a host, in memory and in the store that other hosts share."""
 
@@ -55,6 +64,7 @@ class Keys:
         self._rings: dict[str, dict[str, Key]] = {}
         #: Whether somebody changed a key since they were read, and whether it was told that this cannot be done.
         self._stale = self._told = False
+        self._read_once = False
         self._refreshing: asyncio.Task[None] | None = None
         #: How many changes were made here: what was read meanwhile may not have them yet.
         self._own_changes = 0
@@ -62,6 +72,23 @@ class Keys:
     def follow(self) -> None:
         """Have what is changed elsewhere count here too, from now on, as soon as the store tells of it."""
         self._state.watch(SCOPE, self._changed)
+
+    async def begin(self) -> None:
+        """Read the keys and follow their changes, whatever the store says.
+
+        Where they cannot be read now that is told, and they are asked for until they can: `authorize` raises until
+        then.
+        """
+        self.follow()
+        loading = asyncio.ensure_future(self.load())
+        await asyncio.wait([loading], timeout=START_LIMIT)
+        if not loading.done() or loading.exception():
+            self._refreshing = asyncio.create_task(self._insist(loading), name="read the keys")
+
+    def close(self) -> None:
+        """Read nothing any more."""
+        if self._refreshing:
+            self._refreshing.cancel()
 
     async def load(self) -> None:
         """Read the keys; makes the master key and the host's default key when they are missing."""
@@ -72,13 +99,16 @@ class Keys:
     def authorize(self, presented: str | None, level: str, function: str) -> bool:
         """Whether this key (None: no key) opens a function that asks for this level.
 
-        The level that a key claims must be the one asked for; only the master key opens everything.
+        The level that a key claims must be the one asked for; only the master key opens everything. Raises
+        `KeysUnread` where a key is shown and none could be read yet.
         """
         if level == "anonymous":
             return True
         if not presented:
             return False
         self._catch_up()
+        if not self._read_once:
+            raise KeysUnread  # why is in the log, and no caller's business
         shown = presented.encode("utf-8", "replace")
         claimed = set()
         for ring in (MASTER_RING, HOST_RING, SYSTEM_RING, function_ring(function)):
@@ -160,6 +190,31 @@ class Keys:
             ring, _, name = place.rpartition("/")
             found.setdefault(ring, {})[name] = Key(ring, value["name"], value["value"])
         self._rings = found
+        self._read_once = True
+
+    async def _insist(self, loading: asyncio.Future[None]) -> None:
+        """Load the keys until that succeeds."""
+        pause = FIRST_PAUSE
+        try:
+            while error := await self._failure(loading):
+                if not self._told:
+                    log.warning(
+                        "The keys could not be read, functions that ask for one answer 503: %s", error
+                    )
+                self._told = True
+                await asyncio.sleep(pause)
+                pause = min(LONGEST_PAUSE, 2 * pause)
+                self._stale = False
+                loading = asyncio.ensure_future(self.load())
+            if self._told:
+                log.info("The keys have been read.")
+            self._told = False
+        finally:
+            self._refreshing = None
+
+    async def _failure(self, loading: asyncio.Future[None]) -> BaseException | None:
+        await asyncio.wait([loading])
+        return loading.exception()
 
     def _changed(self) -> None:
         self._stale = True

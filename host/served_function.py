@@ -43,7 +43,9 @@ class ServedFunction:
         trigger: Trigger,
         deliver: Deliver,
         report: Callable[[str], None],
+        waits: Callable[[], str | None] = lambda: None,
     ) -> None:
+        """`waits` tells why events that were taken do not run; None: they do."""
         self.descriptor = descriptor
         self.trigger = trigger
         self.deliver = deliver
@@ -54,6 +56,7 @@ class ServedFunction:
         #: Whether the next `Functions.arrange` is to make it anew, even if nothing about it has changed.
         self.stale = False
         self._report = report
+        self._waits = waits
         self._listener: Listener | None = None
         self._starting: asyncio.Task[None] | None = None
         self._failure: str | None = None
@@ -115,6 +118,8 @@ class ServedFunction:
             return f"not served here: {', '.join(self.descriptor.unserved)}"
         if self._listener is None:
             return "not listening"
+        if waits := self._waits():
+            return f"waiting: {waits}"
         return f"{self._listener.state}, with its last good version" if self.error else self._listener.state
 
     def keep(self, error: str) -> None:

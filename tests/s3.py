@@ -43,8 +43,8 @@ class S3:
         self.raw.close()
 
 
-def s3_client_at(url: str | None = None) -> Any:
-    """A client that has credentials whatever the environment says, and does not try again by itself."""
-    config = Config(max_pool_connections=32, connect_timeout=5, retries={"total_max_attempts": 1})
+def s3_client_at(url: str | None = None, attempts: int = 1) -> Any:
+    """A client that has credentials whatever the environment says, and by default does not try again by itself."""
+    config = Config(max_pool_connections=32, connect_timeout=5, retries={"total_max_attempts": attempts})
     session = boto3.Session("test", "test", region_name=REGION)
     return session.client("s3", endpoint_url=url, config=config)

@@ -48,6 +48,11 @@ class Reply(msgspec.Struct, frozen=True):
 #: All that a caller is told of a failure.
 FAILED = Reply(500)
 INTERRUPTED = Reply(503, (("Retry-After", "1"),))
+LOCK_UNAVAILABLE = Reply(
+    503,
+    (TEXT, ("Retry-After", "5")),
+    b"The lock of this function cannot be asked for at present. Try again later.",
+)
 EMPTY = Reply(204)
 
 
@@ -70,6 +75,8 @@ def render(outcome: Outcome, *, must_return: bool = False) -> Reply:
         return make(outcome)
     if outcome.error is not None and outcome.error.is_callers:
         return Reply(400, (TEXT,), outcome.error.message.encode())
+    if outcome.error is not None and outcome.error.type == "LockUnavailable":
+        return LOCK_UNAVAILABLE
     return INTERRUPTED if outcome.status is Status.INTERRUPTED else FAILED
 
 

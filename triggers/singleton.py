@@ -7,12 +7,16 @@ import contextlib
 from collections.abc import Callable
 from datetime import timedelta
 
+from ..bindings.errors import FunchostError
 from .base import Deliver, Listener, Outcome, Resources, Status, TriggerEvent
 from .descriptor import FunctionDescriptor, SingletonMode
 from .locks import Lock
 
 #: How often a host that lost asks again. A lease that is given back, or whose host died, is noticed at once.
 RECOVERY_INTERVAL = timedelta(seconds=5)
+
+#: Seconds that a start waits for the first answer about the lease: a host is not held up by a store that is away.
+START_LIMIT = 2.0
 
 
 class ListenerLease:
@@ -24,17 +28,21 @@ class ListenerLease:
         self._resources = resources
         self._task: asyncio.Task[None] | None = None
         self._stopping: asyncio.Task[None] | None = None
-        self._holds = False
+        #: Why the inner one does not listen; None while it does.
+        self._waits: str | None = "stopped"
 
     @property
     def state(self) -> str:
-        return self._inner.state if self._holds else "standing by: another host holds its lease"
+        return self._waits or self._inner.state
 
     async def start(self) -> None:
         if self._task is None:
+            self._waits = "asking for its lease"
             asked = asyncio.Event()
             self._task = asyncio.create_task(self._keep(asked), name=f"lease {self._name}")
-            await asked.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(START_LIMIT):
+                    await asked.wait()
 
     async def stop(self) -> None:
         if self._task and self._stopping is None:
@@ -48,11 +56,13 @@ class ListenerLease:
         with contextlib.suppress(asyncio.CancelledError):
             await task
         self._task = self._stopping = None
+        self._waits = "stopped"
 
     async def _keep(self, asked: asyncio.Event) -> None:
         while True:
-            lock = await self._try(asked)
+            lock = await self._try()
             if lock is None:
+                asked.set()
                 await self._resources.locks.wait_for_release(RECOVERY_INTERVAL)
                 continue
             try:
@@ -60,34 +70,41 @@ class ListenerLease:
             finally:
                 asked.set()
 
-    async def _try(self, asked: asyncio.Event) -> Lock | None:
+    async def _try(self) -> Lock | None:
         try:
             lock = await self._resources.locks.try_acquire(self._name)
         except Exception as error:
-            self._resources.report(f"The lease '{self._name}' cannot be asked for: {error}")
-            lock = None
+            self._wait_for(error, f"The lease '{self._name}' cannot be asked for")
+            return None
         if lock is None:
-            asked.set()
+            self._waits = "standing by: another host holds its lease"
         return lock
 
     async def _listen_while_held(self, lock: Lock, asked: asyncio.Event) -> None:
-        self._holds = True
         try:
             await self._inner.start()
+            self._waits = None
             asked.set()
             await lock.lost.wait()
+            self._waits = "stopping: another host may hold its lease now"
         except Exception as error:
-            self._resources.report(f"The listener of '{self._name}' failed to start: {error}")
+            self._wait_for(error, f"The listener of '{self._name}' failed to start")
+            asked.set()
             await asyncio.sleep(RECOVERY_INTERVAL.total_seconds())
         finally:
             # Also when this task is cancelled: what is in flight is settled before another host may begin.
             await asyncio.shield(self._let_go(lock))
 
+    def _wait_for(self, error: Exception, what: str) -> None:
+        """Have the state say why nothing is listened for; each reason is told once in a row."""
+        state = f"waiting: {error if isinstance(error, FunchostError) else repr(error)}"
+        if state != self._waits:
+            self._resources.report(f"{what}, which is tried again: {error}")
+        self._waits = state
+
     async def _let_go(self, lock: Lock) -> None:
         await self._inner.stop()
-        self._holds = False
-        if not lock.lost.is_set():
-            await self._resources.locks.release(lock)
+        await self._resources.locks.release(lock)
 
 
 def while_held(name: str, deliver: Deliver, function: str, resources: Resources) -> Deliver:

@@ -32,7 +32,12 @@ class TimerTrigger(Trigger):
     def listener(self, deliver: Deliver) -> Listener:
         name, lease = self.function.name, f"{self.function.name}.Listener"
         held = while_held(lease, deliver, name, self.resources)
-        inner = TimerListener(name, self.schedule, self.fields, self.resources, held)
+
+        def fence() -> int | None:
+            found = self.resources.locks.surely_held(lease)
+            return found.fence if found else None
+
+        inner = TimerListener(name, self.schedule, self.fields, self.resources, held, fence)
         return ListenerLease(inner, lease, self.resources)
 
     def describe(self) -> str:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from functools import partial
+from typing import Any
 
+from ..bindings.errors import StoreError
 from .base import CALLED, Deliver, Resources, Status, TriggerEvent
 from .fields import TimerTriggerFields
 from .schedule import Schedule
@@ -38,7 +41,11 @@ class _Tick:
 
 
 class TimerListener:
-    """Runs one timer, never two runs at a time. Assumes that nobody else runs it: see `ListenerLease`."""
+    """Runs one timer, never two runs at a time. Assumes that nobody else runs it: see `ListenerLease`.
+
+    `fence` is asked at each start for the number of the lease under which it runs. What a later holder of the lease
+    has stored stays as it is.
+    """
 
     def __init__(
         self,
@@ -47,6 +54,7 @@ class TimerListener:
         fields: TimerTriggerFields,
         resources: Resources,
         deliver: Deliver,
+        fence: Callable[[], int | None] = lambda: None,
     ) -> None:
         self._function = function
         self._schedule = schedule
@@ -54,7 +62,9 @@ class TimerListener:
         self._resources = resources
         self._deliver = deliver
         self._monitored = fields.useMonitor is not False and not schedule.is_frequent
-        self._status = TimerStatus(None, None, None)
+        self._status: TimerStatus | None = None
+        self._ask_fence = fence
+        self._fence: int | None = None
         self._wake = asyncio.Event()
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
@@ -78,28 +88,47 @@ class TimerListener:
     def state(self) -> str:
         if self._task is None:
             return "stopped"
-        if self._status.next is None:
+        if self._next is None:
             return "finished: its time is past"
-        return f"listening, next run {self._status.next.astimezone(self._schedule.zone):%Y-%m-%d %H:%M:%S %Z}"
+        return f"listening, next run {self._next.astimezone(self._schedule.zone):%Y-%m-%d %H:%M:%S %Z}"
+
+    @property
+    def _next(self) -> datetime | None:
+        return self._status.next if self._status else None
 
     async def _resume(self) -> bool:
-        """Take up the stored status; whether a run is owed from before."""
+        """Take up the stored status; whether a run is owed from before. Raises `StoreError`."""
         now = self._resources.clock.now()
-        if not self._monitored:
-            self._status, owed = TimerStatus.fresh(self._schedule, now), False
+        self._fence = self._ask_fence()
+        if self._monitored:
+            owed = await self._take_over(now)
         else:
-            stored = TimerStatus.from_json(await self._resources.state.get(TIMER_SCOPE, self._function))
-            self._status, owed = resume(self._schedule, stored, now)
-            if self._status != stored:
-                await self._save(self._status)
+            self._status, owed = TimerStatus.fresh(self._schedule, now), False
         if _log.isEnabledFor(logging.DEBUG):
             following = [moment.isoformat() for moment in self._schedule.upcoming(now, 5)]
             _log.debug("Timer %s: next runs %s", self._function, ", ".join(following) or "none")
         return owed
 
+    async def _take_over(self, now: datetime) -> bool:
+        """Go on from the stored status and put our fence on it: from now on its last holder, who may be slow to
+        notice, stores nothing any more."""
+        owed = False
+        # What ran here and could not be stored then is known here all the same.
+        known = self._status
+
+        def edit(value: Any) -> Any:
+            nonlocal owed
+            stored = TimerStatus.from_json(value)
+            self._status, owed = resume(self._schedule, known.later(stored) if known else stored, now)
+            return None if _fence_of(value) > (self._fence or 0) else self._kept(self._status)
+
+        if not await self._resources.state.change(TIMER_SCOPE, self._function, edit):
+            raise StoreError(f"Another host has gone on with the timer '{self._function}' meanwhile.")
+        return owed
+
     async def _run(self, owed: bool) -> None:
         going = await self._first_run(owed)
-        while going and (due := self._status.next) is not None:
+        while going and (due := self._next) is not None:
             going = await self._until(due) and await self._complete(_Tick(due))
 
     async def _first_run(self, owed: bool) -> bool:
@@ -107,7 +136,7 @@ class TimerListener:
         if owed and self._fields.misfire == "all":
             return await self._catch_up(now)
         if owed and self._fields.misfire == "once":
-            return await self._complete(_Tick(self._status.next or now, "IsPastDue"))
+            return await self._complete(_Tick(self._next or now, "IsPastDue"))
         if owed:
             await self._save(TimerStatus.fresh(self._schedule, now))
         return not self._fields.runOnStartup or await self._complete(_Tick(now, "RunOnStartup"))
@@ -115,12 +144,12 @@ class TimerListener:
     async def _catch_up(self, now: datetime) -> bool:
         """One run for each occurrence up to `now`, oldest first; False when stopped in between."""
         for _ in range(_MOST_MISSED):
-            due = self._status.next
+            due = self._next
             if due is None or due > now:
                 return True
             if not await self._complete(_Tick(due, "IsPastDue", alone=True)):
                 return False
-        if self._status.next is not None and self._status.next <= now:
+        if self._next is not None and self._next <= now:
             self._report(
                 f"missed more than {_MOST_MISSED} runs; those after the first {_MOST_MISSED} are left out"
             )
@@ -167,15 +196,28 @@ class TimerListener:
         self._status = status
         if not self._monitored:
             return
+        kept = self._kept(status)
         try:
-            await self._resources.state.put(TIMER_SCOPE, self._function, status.to_json(self._schedule.zone))
+            is_ours = await self._resources.state.change(
+                TIMER_SCOPE,
+                self._function,
+                lambda value: None if _fence_of(value) > (self._fence or 0) else kept,
+            )
         except Exception as error:
-            self._report(f"its status could not be stored, so a restart may repeat a run: {error}")
+            self._report(f"its status could not be stored, so another host may repeat a run: {error}")
+        else:
+            if not is_ours:
+                self._report("another host had taken it over while it ran here")
+
+    def _kept(self, status: TimerStatus) -> dict[str, Any]:
+        """The status as it is stored."""
+        value: dict[str, Any] = {**status.to_json(self._schedule.zone)}
+        return value if self._fence is None else {**value, "Fence": self._fence}
 
     def _tick_event(self, tick: _Tick, started: datetime) -> TriggerEvent:
         zone = self._schedule.zone
         reason = f"Timer fired at {started.astimezone(zone).isoformat()}"
-        status = self._status.to_json(zone) if self._monitored else None
+        status = self._status.to_json(zone) if self._monitored and self._status else None
         event = timer_event(status, past_due=tick.unscheduled == "IsPastDue", reason=reason)
         if tick.unscheduled:
             event.details = partial(_details, tick, zone)
@@ -183,6 +225,12 @@ class TimerListener:
 
     def _report(self, message: str) -> None:
         self._resources.report(f"Timer {self._function}: {message}.")
+
+
+def _fence_of(value: Any) -> int:
+    """Of the lease under which a stored status was written."""
+    fence = value.get("Fence") if isinstance(value, dict) else None
+    return fence if isinstance(fence, int) else 0
 
 
 def _details(tick: _Tick, zone: tzinfo) -> dict[str, object]:

@@ -41,6 +41,12 @@ class TimerStatus:
             "LastUpdated": _text(self.updated, zone),
         }
 
+    def later(self, other: TimerStatus | None) -> TimerStatus:
+        """Whichever of the two knows of a later run; `other` where they know of the same."""
+        if other is None or (self.last and (other.last is None or other.last < self.last)):
+            return self
+        return other
+
     @classmethod
     def from_json(cls, value: Any) -> TimerStatus | None:
         """What `to_json` made texts of; None for anything else."""

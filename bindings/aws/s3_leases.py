@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 import msgspec
 
 from ..clock import Clock, SystemClock, milliseconds, new_id
+from ..errors import StoreError
 from ..lease import LEASE_PERIOD, Lease
-from .s3_calls import ClientFactory, together
+from .s3_calls import ClientFactory
 from .s3_documents import Document, S3Documents, key_part
 from .settings import AwsSettings
 
@@ -105,9 +105,20 @@ class S3Leases:
         self._refused[name] = self._clock.monotonic()
         return None
 
-    async def renew(self, leases: Sequence[Lease], period: timedelta = LEASE_PERIOD) -> list[Lease]:
-        kept = await together(self._renew(lease, period) for lease in leases)
-        return [lease for lease, is_kept in zip(leases, kept, strict=True) if not is_kept]
+    async def renew(self, lease: Lease, period: timedelta = LEASE_PERIOD) -> bool:
+        held = self._held.get(lease)
+        if held is None:
+            return False
+        async with held.writing:
+            asked = self._clock.monotonic()
+            seconds = period.total_seconds()
+            note = msgspec.structs.replace(held.note, period=seconds)
+            if asked < held.ends and await self._write(held, note):
+                held.ends = asked + seconds
+                self._see(lease.name, held.etag)
+                return True
+        self._held.pop(lease, None)
+        return False
 
     async def release(self, lease: Lease) -> None:
         held = self._held.pop(lease, None)
@@ -142,23 +153,11 @@ class S3Leases:
         self._see(lease.name, written)
         return True
 
-    async def _renew(self, lease: Lease, period: timedelta) -> bool:
-        held = self._held.get(lease)
-        if held is None:
-            return False
-        async with held.writing:
-            asked = self._clock.monotonic()
-            seconds = period.total_seconds()
-            note = msgspec.structs.replace(held.note, period=seconds)
-            if asked < held.ends and await self._write(held, note):
-                held.ends = asked + seconds
-                self._see(lease.name, held.etag)
-                return True
-        self._held.pop(lease, None)
-        return False
-
     async def _write(self, held: _Held, note: _Note) -> bool:
-        """Write the next beat of a lease; False when it is somebody else's by now."""
+        """Write the next beat of a lease; False when it is somebody else's by now.
+
+        Raises `StoreError` where S3 takes no beat although it is still ours.
+        """
         for _ in range(_TRIES):
             beat = msgspec.structs.replace(note, beat=held.note.beat + 1)
             written = await self._documents.write(_key(note.name), msgspec.json.encode(beat), held.etag)
@@ -171,7 +170,9 @@ class S3Leases:
                 return False
             # A beat that had failed here, as far as could be seen, came to be written all the same.
             held.note, held.etag = current, found.etag
-        return False
+        raise StoreError(
+            f"The lease '{note.name}' could not be written: S3 said {_TRIES} times that somebody else did."
+        )
 
     def _is_free(self, note: _Note, etag: str) -> bool:
         if note.free:

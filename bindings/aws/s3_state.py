@@ -26,12 +26,14 @@ from .s3_documents import Document, S3Documents, key_part
 from .settings import AwsSettings
 
 #: Over how many documents the versions of a scope are spread: each is rewritten for what is new in it.
-PAGES = 32
+PAGES = 128
 
 
 class _Value(msgspec.Struct, frozen=True):
     key: str
     value: Any
+    #: Which writing it is, so that nobody takes another's for one's own.
+    writing: str = ""
 
 
 class _Page(msgspec.Struct):
@@ -93,17 +95,32 @@ class S3State:
     async def get(self, scope: str, key: str) -> Any:
         name = _value_key(scope, key)
         found = await self._values.read(name)
-        return self._value(name, found).value if found else None
+        return self._decoded(name, found.body).value if found else None
 
     async def put(self, scope: str, key: str, value: Any) -> None:
-        name = _value_key(scope, key)
-        if value is None:
-            await self._values.delete(name)
-        else:
-            body = msgspec.json.encode(_Value(key, value))
+        if value is not None:
             # On the condition of what was read: a slow request of an earlier `put` cannot come after this one.
-            await self._values.change(name, lambda before: None if before == body else body)
+            await self.change(scope, key, lambda before: value)
+            return
+        await self._values.delete(_value_key(scope, key))
         self._tell(scope)
+
+    async def change(self, scope: str, key: str, edit: Callable[[Any], Any]) -> bool:
+        name = _value_key(scope, key)
+        value: Any = None
+
+        def edit_document(body: bytes | None) -> bytes | None:
+            nonlocal value
+            before = None if body is None else self._decoded(name, body).value
+            value = edit(before)
+            if value is None or msgspec.json.encode(value) == msgspec.json.encode(before):
+                return None
+            return msgspec.json.encode(_Value(key, value, new_id()))
+
+        await self._values.change(name, edit_document)
+        if value is not None:
+            self._tell(scope)
+        return value is not None
 
     async def items(self, scope: str) -> Mapping[str, Any]:
         known = self._read.get(scope, {})
@@ -116,7 +133,7 @@ class S3State:
             if found is not None:
                 kept[name] = found
         self._read[scope] = kept
-        values = [self._value(name, found) for name, found in kept.items()]
+        values = [self._decoded(name, found.body) for name, found in kept.items()]
         return {each.key: each.value for each in sorted(values, key=lambda each: each.key)}
 
     def watch(self, scope: str, callback: Callable[[], None]) -> None:
@@ -212,9 +229,9 @@ class S3State:
         except msgspec.MsgspecError as error:
             raise self._versions.spoilt(name) from error
 
-    def _value(self, name: str, found: Document) -> _Value:
+    def _decoded(self, name: str, body: bytes) -> _Value:
         try:
-            return msgspec.json.decode(found.body, type=_Value)
+            return msgspec.json.decode(body, type=_Value)
         except msgspec.MsgspecError as error:
             raise self._values.spoilt(name) from error
 
@@ -243,4 +260,4 @@ def _value_key(scope: str, key: str) -> str:
 def _page_key(scope: str, path: str) -> str:
     # By a hash that every host computes alike.
     page = int.from_bytes(sha256(path.encode()).digest()[:2]) % PAGES
-    return f"{key_part(scope)}/{page:02}.json"
+    return f"{key_part(scope)}/{page:03}.json"

@@ -10,7 +10,7 @@ from ...bindings.entity import is_key, table_name
 from ...bindings.errors import BindingError, ConfigurationError, FunchostError
 from ...bindings.expressions import Template
 from ...bindings.filter_template import FilterTemplate
-from ...bindings.names import blob_path, container_name
+from ...bindings.names import blob_path, blobs_path, container_name
 from ...bindings.patterns import FilePattern, PathPattern
 from ...bindings.storage import BLOBS, QUEUES, TABLES
 from ...bindings.storages import storage_type
@@ -18,7 +18,6 @@ from ...bindings.time_span import parse_time_span
 from ...triggers.descriptor import Binding
 from ..config.jsonc import KeyPath
 from ..config.report import Report
-from ..execution.blob_inputs import blobs_path
 
 #: Bindings that lead to a storage, and what they ask it for.
 STORED: Mapping[str, str] = {

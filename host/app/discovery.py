@@ -19,7 +19,7 @@ from ..config.host_json import HOST_JSON
 from ..config.host_models import HostJson
 from ..config.settings import AppSettings
 from ..config.vocabulary import nearest
-from ..workers.call import Indexed
+from ..workers.frames import Indexed
 from .function_json import FUNCTION_JSON, FunctionReader
 from .function_models import TRIGGER_FIELDS
 from .source import Decorated, Source

@@ -7,7 +7,9 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+from ...bindings.blob import BlobStore
 from ...bindings.clock import Clock
+from ...bindings.errors import AccessDenied, StoreError
 from ...triggers.base import ErrorInfo, Outcome, Status
 from ...triggers.descriptor import FunctionDescriptor
 from ..workers.call import Call, InvocationTimeout, Result, WorkerLost
@@ -22,6 +24,9 @@ MOST_DEATHS = 3
 
 #: Times that a run may be broken off by others before it is given back instead of being run again.
 MOST_REPEATS = 3
+
+#: Pauses, in seconds on average, before a blob is written again that its store did not take.
+WRITE_AGAIN = (0.3, 1.0)
 
 #: Told of each failed attempt that another follows: the error, and the wait in seconds.
 OnRetry = Callable[[Run, ErrorInfo, float], None]
@@ -57,6 +62,9 @@ class Attempts:
         while True:
             try:
                 result = await self._invoke(run)
+                run.wrote = result.wrote
+                if result.error is None:
+                    return await self._success(run, result)
             except WorkerLost as lost:
                 error = ErrorInfo("WorkerLost", str(lost))
                 if not lost.guilty:
@@ -65,10 +73,9 @@ class Attempts:
                 deaths += 1
             except InvocationTimeout as timeout:
                 status, error = Status.TIMED_OUT, ErrorInfo("InvocationTimeout", str(timeout))
+            except (AccessDenied, StoreError) as refusal:
+                status, error = Status.FAILED, ErrorInfo(type(refusal).__name__, str(refusal))
             else:
-                run.wrote = result.wrote
-                if result.error is None:
-                    return await self._success(run, result)
                 status = Status.FAILED
                 error = run.source.explained(result.error) if run.source else result.error
             # A request that does not fit would not fit the next time either.
@@ -149,9 +156,21 @@ class Attempts:
         if run.trace.state:
             properties["tracestate"] = run.trace.state
         outputs = self._binder.outputs(result.outputs, run.event.metadata, properties)
-        for store, container, name, content in outputs.blobs:
-            await store.put(container, name, content, metadata={"AzureWebJobsParentId": run.invocation_id})
+        for blob in outputs.blobs:
+            await self._write(blob, {"AzureWebJobsParentId": run.invocation_id})
         return outputs
+
+    async def _write(self, blob: tuple[BlobStore, str, str, bytes], metadata: dict[str, str]) -> None:
+        """Write a blob; again where its store is in trouble for a moment, since the function has run already."""
+        store, container, name, content = blob
+        for pause in WRITE_AGAIN:
+            try:
+                await store.put(container, name, content, metadata=metadata)
+                return
+            except StoreError:
+                if await self._stopped_during(pause * self._choose.uniform(0.5, 1.5)):
+                    break
+        await store.put(container, name, content, metadata=metadata)
 
     async def _stopped_during(self, seconds: float) -> bool:
         try:

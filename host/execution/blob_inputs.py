@@ -12,7 +12,7 @@ from ...bindings.blob import BlobInfo, BlobStore, ContainerMissing
 from ...bindings.clock import Clock
 from ...bindings.errors import BindingError
 from ...bindings.expressions import Template
-from ...bindings.names import blob_name, container_name
+from ...bindings.names import blobs_path
 from ...triggers.descriptor import Binding
 
 #: What one input brings at most: each run holds all of it in memory.
@@ -24,22 +24,6 @@ READS = 8
 
 #: A blob and its content.
 _Blob = tuple[BlobInfo, bytes]
-
-
-def blobs_path(text: str) -> tuple[str, str]:
-    """Container and prefix of ``container`` or ``container/prefix``.
-
-    Raises `BindingError` for what is no container, and for a prefix with which no blob's name begins.
-    """
-    container, _, prefix = text.partition("/")
-    try:
-        # One more character makes a name of every beginning of one, an empty one and `2026/` included.
-        blob_name(f"{prefix}x").encode()
-    except (BindingError, UnicodeEncodeError):
-        raise BindingError(
-            f"No blob has a name that begins with {prefix!r}. Write the path as container or container/prefix."
-        ) from None
-    return container_name(container), prefix
 
 
 class BlobsInput:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
+from datetime import timedelta
 
 from ...bindings.errors import FunchostError
 from ...bindings.expressions import Template
@@ -17,11 +19,15 @@ from ...bindings.queue import OutgoingMessage, QueueStore
 from ...bindings.table import OutgoingEntity
 from ...triggers.base import Deliver, ErrorInfo, Outcome, Resources, Status, TriggerEvent
 from ...triggers.descriptor import FunctionDescriptor, SingletonMode, SingletonPolicy
+from ...triggers.lock_line import LockUnavailable
 from ..workers.pool import Pool
 from .activity import Activity
 from .attempts import Attempts
 from .binder import Binder
 from .run import Run
+
+#: How long a caller waits for a lock that cannot be asked for. What comes again by itself waits as long as it takes.
+PATIENCE = timedelta(seconds=10)
 
 
 class LockTimeout(FunchostError):
@@ -53,14 +59,28 @@ class Executor:
         self._resources = resources
         self._observer = observer
         #: Set when nothing new is to begin: no further attempt, no wait for a lock.
-        self.stopping = asyncio.Event()
+        self.stopping = resources.stopping
         self.activity = Activity()
+        #: The locks that runs of each function wait for, by its name, and how many do.
+        self._locks: dict[str, Counter[str]] = {}
 
     def deliver(self, function: FunctionDescriptor) -> Deliver:
         """What a listener of `function` calls with its events."""
         return FunctionRunner(
-            function, self._pool, self._resources, self._observer, self.stopping, self.activity
+            function,
+            self._pool,
+            self._resources,
+            self._observer,
+            self.stopping,
+            self.activity,
+            self._locks.setdefault(function.name, Counter()),
         ).run
+
+    def waits(self, function: str) -> str | None:
+        """Why events of the function that are in hand do not run: its lock cannot be asked for. None: they do."""
+        locks = self._resources.locks
+        troubles = (locks.trouble(name) for name in self._locks.get(function, ()))
+        return next((trouble for trouble in troubles if trouble), None)
 
 
 class FunctionRunner:
@@ -74,12 +94,14 @@ class FunctionRunner:
         observer: Observer,
         stopping: asyncio.Event,
         activity: Activity,
+        locks: Counter[str],
     ) -> None:
         self._name = function.name
         self._resources = resources
         self._observer = observer
         self._stopping = stopping
         self._activity = activity
+        self._locks = locks
         policy = function.policy
         binder = Binder(function, resources)
         self._attempts = Attempts(function, binder, pool, resources.clock, stopping, self._retrying, activity)
@@ -110,8 +132,8 @@ class FunctionRunner:
             if self._singleton:
                 try:
                     await held.enter_async_context(self._locked(run, self._singleton))
-                except HostStopping as error:
-                    info = ErrorInfo("HostStopping", str(error))
+                except (HostStopping, LockUnavailable) as error:
+                    info = ErrorInfo(type(error).__name__, str(error))
                     return await self._settle(run, run.outcome(Status.INTERRUPTED, info))
                 except FunchostError as error:
                     return await self._settle(run, run.failure(error))
@@ -124,13 +146,14 @@ class FunctionRunner:
         if self._scope:
             scope = self._scope.render(run.event.metadata, function=name, clock=self._resources.clock)
             name = f"{name}.{scope}"
-        locks = self._resources.locks
-        lock = await locks.acquire(
-            name,
-            timeout=singleton.acquisition_timeout,
-            interval=singleton.acquisition_interval,
-            unless=self._stopping,
-        )
+        with self._noted(name):
+            lock = await self._resources.locks.acquire(
+                name,
+                timeout=singleton.acquisition_timeout,
+                interval=singleton.acquisition_interval,
+                unless=self._stopping,
+                patience=None if run.event.repeatable else PATIENCE,
+            )
         if lock is None and self._stopping.is_set():
             raise HostStopping
         if lock is None:
@@ -139,7 +162,18 @@ class FunctionRunner:
         try:
             yield
         finally:
-            await locks.release(lock)
+            await self._resources.locks.release(lock)
+
+    @contextlib.contextmanager
+    def _noted(self, lock: str) -> Iterator[None]:
+        """Have it known that a run waits for this lock."""
+        self._locks[lock] += 1
+        try:
+            yield
+        finally:
+            self._locks[lock] -= 1
+            if not self._locks[lock]:
+                del self._locks[lock]
 
     async def _run_and_settle(self, run: Run) -> Outcome:
         try:

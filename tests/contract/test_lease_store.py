@@ -3,52 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 
-import pytest
-from fakes import ManualClock
-from s3 import S3, SETTINGS
+from adapters import Leases
 
-from funchost.bindings.aws.s3_leases import S3Leases
-from funchost.bindings.embedded_lease import EmbeddedLeases
-from funchost.bindings.lease import LEASE_PERIOD, Lease, LeaseStore
-from funchost.bindings.memory_leases import MemoryLeases
-from funchost.bindings.store import Store
+from funchost.bindings.lease import LEASE_PERIOD
 
 HOUR = timedelta(hours=1)
 DEADLINE = 5.0
-
-
-@dataclass
-class Leases:
-    """The store under test, with the clock that it reads."""
-
-    store: LeaseStore
-    clock: ManualClock
-
-    async def take(self, name: str = "totals", owner: str = "host-1") -> Lease:
-        lease = await self.store.acquire(name, owner)
-        assert lease is not None
-        return lease
-
-
-@pytest.fixture(params=["embedded", "memory", "s3"])
-async def leases(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Leases]:
-    clock = ManualClock()
-    if request.param == "s3":
-        s3 = S3(request.getfixturevalue("emulator").url)
-        yield Leases(S3Leases(s3.client, SETTINGS, s3.bucket, clock=clock), clock)
-        s3.close()
-        return
-    if request.param == "memory":
-        yield Leases(MemoryLeases(clock), clock)
-        return
-    store = Store(tmp_path / "store", clock=clock)
-    yield Leases(EmbeddedLeases(store), clock)
-    await store.close()
 
 
 async def test_a_lease_names_what_is_held_and_by_whom(leases: Leases) -> None:
@@ -100,7 +62,7 @@ async def test_a_renewed_lease_goes_on(leases: Leases) -> None:
     lease = await leases.take()
     for _ in range(3):
         leases.clock.advance(LEASE_PERIOD * 0.9)
-        assert await leases.store.renew([lease]) == []
+        assert await leases.store.renew(lease)
     assert await leases.store.acquire("totals", "host-2") is None
 
 
@@ -111,13 +73,14 @@ async def test_renewal_tells_which_are_lost(leases: Leases) -> None:
     given_back = await leases.take("b")
     await leases.store.release(given_back)
     kept = await leases.take("c")
-    assert await leases.store.renew([taken_over, given_back, kept]) == [taken_over, given_back]
+    answers = [await leases.store.renew(lease) for lease in (taken_over, given_back, kept)]
+    assert answers == [False, False, True]
 
 
 async def test_a_lease_that_has_ended_is_lost_even_if_nobody_took_it(leases: Leases) -> None:
     lease = await leases.take()
     leases.clock.advance(LEASE_PERIOD)
-    assert await leases.store.renew([lease]) == [lease]
+    assert not await leases.store.renew(lease)
     await leases.take(owner="host-2")
 
 
@@ -127,7 +90,7 @@ async def test_releasing_a_lost_lease_leaves_the_new_holder_alone(leases: Leases
     current = await leases.take(owner="host-2")
     await leases.store.release(lost)
     assert await leases.store.acquire("totals", "host-3") is None
-    assert await leases.store.renew([current]) == []
+    assert await leases.store.renew(current)
 
 
 async def test_a_wait_ends_when_a_lease_is_given_back(leases: Leases) -> None:

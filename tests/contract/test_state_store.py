@@ -3,53 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
+from typing import Any
 
 import pytest
-from s3 import S3, SETTINGS
+from adapters import Memory
 
-from funchost.bindings.aws.s3_state import S3State
-from funchost.bindings.embedded_queue import EmbeddedQueues
-from funchost.bindings.embedded_state import EmbeddedState
-from funchost.bindings.memory_queues import MemoryQueues
-from funchost.bindings.memory_state import MemoryState
-from funchost.bindings.queue import OutgoingMessage, QueueStore
-from funchost.bindings.state import Sighting, StateStore
-from funchost.bindings.store import Store
-
-
-@dataclass
-class Memory:
-    """The store under test, with the queues that it sends to."""
-
-    state: StateStore
-    queues: QueueStore
-
-    async def sent(self) -> list[bytes]:
-        return [message.body for message in await self.queues.peek("internal", 100)]
-
-
-@pytest.fixture(params=["embedded", "memory", "s3"])
-async def memory(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Memory]:
-    if request.param == "s3":
-        s3 = S3(request.getfixturevalue("emulator").url)
-        queues = MemoryQueues()
-        state = S3State(s3.client, SETTINGS, s3.bucket, queues)
-        yield Memory(state, queues)
-        await state.close()
-        s3.close()
-        return
-    if request.param == "memory":
-        queues = MemoryQueues()
-        yield Memory(MemoryState(queues), queues)
-        return
-    store = Store(tmp_path / "store")
-    embedded = EmbeddedQueues(store, "host-1")
-    yield Memory(EmbeddedState(store, embedded), embedded)
-    await store.close()
+from funchost.bindings.queue import OutgoingMessage
+from funchost.bindings.state import Sighting
 
 
 def seen(path: str, version: str | None) -> Sighting:
@@ -109,6 +70,60 @@ async def test_a_value_that_json_cannot_hold_is_refused_and_the_old_one_stays(me
     with pytest.raises(TypeError):
         await memory.state.put("keys", "k", object())
     assert await memory.state.get("keys", "k") == 1
+
+
+async def test_an_edit_makes_a_value_of_the_one_before(memory: Memory) -> None:
+    values: list[Any] = []
+
+    def count(value: Any) -> Any:
+        values.append(value)
+        return {"count": value["count"] + 1 if value else 1}
+
+    assert await memory.state.change("counts", "k", count)
+    assert await memory.state.change("counts", "k", count)
+    assert values == [None, {"count": 1}]
+    assert await memory.state.items("counts") == {"k": {"count": 2}}
+
+
+async def test_an_edit_that_gives_nothing_leaves_the_value(memory: Memory) -> None:
+    told = asyncio.Event()
+    assert not await memory.state.change("counts", "k", lambda value: None)
+    await memory.state.put("counts", "k", 1)
+    memory.state.watch("counts", told.set)
+    assert not await memory.state.change("counts", "k", lambda value: None)
+    assert not told.is_set()
+    assert await memory.state.get("counts", "k") == 1
+
+
+async def test_an_edit_that_raises_leaves_the_value(memory: Memory) -> None:
+    await memory.state.put("counts", "k", 0)
+    with pytest.raises(ZeroDivisionError):
+        await memory.state.change("counts", "k", lambda value: 1 // value)
+    assert await memory.state.get("counts", "k") == 0
+
+
+async def test_of_edits_at_once_none_is_lost(memory: Memory) -> None:
+    edits = (memory.state.change("counts", "k", lambda value: (value or 0) + 1) for _ in range(5))
+    assert all(await asyncio.gather(*edits))
+    assert await memory.state.get("counts", "k") == 5
+
+
+async def test_a_lower_number_does_not_write_over_a_higher_one(memory: Memory) -> None:
+    async def put(fence: int) -> bool:
+        return await memory.state.change(
+            "timers", "k", lambda value: {"fence": fence} if fence >= (value or {}).get("fence", 0) else None
+        )
+
+    answers = [await put(number) for number in (2, 1, 2, 3, 2)]
+    assert answers == [True, False, True, True, False]
+    assert await memory.state.get("timers", "k") == {"fence": 3}
+
+
+async def test_who_watches_a_scope_is_told_of_an_edit(memory: Memory) -> None:
+    told = asyncio.Event()
+    memory.state.watch("counts", told.set)
+    await memory.state.change("counts", "k", lambda value: 1)
+    assert told.is_set()
 
 
 async def test_a_new_version_is_sent_once(memory: Memory) -> None:

@@ -15,9 +15,10 @@ from funchost.bindings.blob import BlobInfo, BlobStore, ContainerMissing
 from funchost.bindings.errors import BindingError, StoreError
 from funchost.bindings.folder_blobs import FolderBlobs
 from funchost.bindings.memory_blobs import MemoryBlobs
+from funchost.bindings.names import blobs_path
 from funchost.host.execution import blob_inputs
 from funchost.host.execution.binder import Binder
-from funchost.host.execution.blob_inputs import READS, BlobsInput, blobs_path
+from funchost.host.execution.blob_inputs import READS, BlobsInput
 from funchost.triggers.descriptor import Binding
 
 Told = tuple[list[tuple[str, int]], bytes]

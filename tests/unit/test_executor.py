@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, cast
 
 import pytest
 from fakes import ManualClock, make_function, memory_resources
 
-from funchost.bindings.errors import BindingError, StoreError
+from funchost.bindings.errors import AccessDenied, BindingError, StoreError
+from funchost.bindings.lease import LEASE_PERIOD, Lease
 from funchost.bindings.memory_blobs import MemoryBlobs
+from funchost.bindings.memory_leases import MemoryLeases
 from funchost.bindings.memory_queues import MemoryQueues
+from funchost.host.execution import attempts as attempts_module
+from funchost.host.execution import executor as executor_module
 from funchost.host.execution.attempts import MOST_DEATHS
 from funchost.host.execution.executor import Executor, Observer
 from funchost.host.workers.call import Call, InvocationTimeout, Result, WorkerLost
@@ -27,6 +31,7 @@ from funchost.triggers.descriptor import (
     SingletonMode,
     SingletonPolicy,
 )
+from funchost.triggers.locks import Locks
 
 Answer = Result | Exception
 
@@ -394,6 +399,86 @@ async def test_inputs_go_behind_the_body_with_their_sizes(bench: Bench) -> None:
     assert call.header["inputs"] == [{"name": "order", "kind": "bytes"}]
 
 
+class _BadBlobs:
+    """A blob store that fails so many times."""
+
+    def __init__(self, bench: Bench, error: Exception, times: int) -> None:
+        self.error, self.times = error, times
+        self._put, self._get = bench.blobs.put, bench.blobs.get
+
+    async def put(self, *arguments: Any, **more: Any) -> Any:
+        self._fail()
+        return await self._put(*arguments, **more)
+
+    async def get(self, *arguments: Any) -> Any:
+        self._fail()
+        return await self._get(*arguments)
+
+    def _fail(self) -> None:
+        self.times -= 1
+        if self.times >= 0:
+            raise self.error
+
+
+@pytest.fixture
+def bad_blobs(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Callable[[Exception, int], _BadBlobs]:
+    def begin(error: Exception, times: int) -> _BadBlobs:
+        monkeypatch.setattr(attempts_module, "WRITE_AGAIN", (0.0, 0.0))
+        bad = _BadBlobs(bench, error, times)
+        monkeypatch.setattr(bench.blobs, "put", bad.put)
+        monkeypatch.setattr(bench.blobs, "get", bad.get)
+        return bad
+
+    return begin
+
+
+PAID = [("receipt", "text", b"paid")]
+
+
+async def test_a_blob_that_its_store_does_not_take_for_a_moment_is_written_without_another_run(
+    bench: Bench, bad_blobs: Callable[[Exception, int], _BadBlobs]
+) -> None:
+    bad_blobs(StoreError("no network"), 2)
+    bench.pool.answers = [result(outputs=PAID)]
+    outcome = await bench.deliver(RECEIPT)(TriggerEvent(kind="queue", metadata={"id": "7"}))
+    assert (outcome.status, len(bench.pool.calls)) == (Status.SUCCEEDED, 1)
+    found = await bench.blobs.get("receipts", "7")
+    assert found and found[1] == b"paid"
+
+
+async def test_a_blob_that_cannot_be_written_fails_the_attempt_and_the_retry_policy_counts(
+    bench: Bench, bad_blobs: Callable[[Exception, int], _BadBlobs]
+) -> None:
+    bad_blobs(StoreError("no network"), 5)  # three for the first attempt
+    bench.pool.answers = [result(outputs=PAID), result(outputs=PAID), result(outputs=PAID)]
+    event = TriggerEvent(kind="queue", metadata={"id": "7"})
+    outcome = await bench.deliver(RECEIPT, retry=for_ever(1))(event)
+    assert (outcome.status, outcome.attempts, len(bench.pool.calls)) == (Status.SUCCEEDED, 2, 2)
+    bad_blobs(StoreError("no network"), 100)
+    outcome = await bench.deliver(RECEIPT)(event)
+    assert (outcome.status, outcome.error) == (Status.FAILED, ErrorInfo("StoreError", "no network"))
+
+
+async def test_what_is_denied_is_not_tried_again_at_once(
+    bench: Bench, bad_blobs: Callable[[Exception, int], _BadBlobs]
+) -> None:
+    store = bad_blobs(AccessDenied("no right"), 100)
+    bench.pool.answers = [result(outputs=PAID)]
+    outcome = await bench.deliver(RECEIPT)(TriggerEvent(kind="queue", metadata={"id": "7"}))
+    assert (outcome.error, store.times) == (ErrorInfo("AccessDenied", "no right"), 99)
+
+
+async def test_an_input_that_cannot_be_read_fails_the_attempt_and_the_retry_policy_counts(
+    bench: Bench, bad_blobs: Callable[[Exception, int], _BadBlobs]
+) -> None:
+    await bench.blobs.put("orders", "7", b"order")
+    bad_blobs(StoreError("no network"), 1)
+    bench.pool.answers = [result()]
+    event = TriggerEvent(kind="queue", metadata={"id": "7"})
+    outcome = await bench.deliver(ORDER, retry=for_ever(1))(event)
+    assert (outcome.status, outcome.attempts, len(bench.pool.calls)) == (Status.SUCCEEDED, 2, 1)
+
+
 # -- settling
 
 
@@ -515,6 +600,66 @@ async def test_who_waits_for_a_lock_is_interrupted_when_the_host_stops(bench: Be
     assert bench.pool.calls == []
     await bench.resources.locks.release(lock)
     assert await bench.resources.locks.try_acquire("Work") is not None, "nobody waits for it any more"
+
+
+class Away(MemoryLeases):
+    """Leases that cannot be asked for until they are back."""
+
+    away = True
+
+    async def acquire(self, name: str, owner: str, period: timedelta = LEASE_PERIOD) -> Lease | None:
+        if self.away:
+            raise StoreError("no network")
+        return await super().acquire(name, owner, period)
+
+
+@pytest.fixture
+def away(bench: Bench) -> Away:
+    store = Away(bench.clock)
+    bench.resources = replace(bench.resources, locks=Locks(store, "host-1"))
+    bench.executor = Executor(cast(Pool, bench.pool), bench.resources, bench.observer)
+    return store
+
+
+async def test_a_run_whose_lock_cannot_be_asked_for_waits_and_it_is_known_why(
+    bench: Bench, away: Away
+) -> None:
+    # It would have failed long ago if the time counted.
+    policy = SingletonPolicy(acquisition_timeout=timedelta(milliseconds=1))
+    waiting = asyncio.ensure_future(bench.run(result(), singleton=policy))
+    await asyncio.sleep(0.05)
+    assert not waiting.done() and bench.pool.calls == []
+    assert bench.executor.waits("Work") == "no network"
+    assert bench.executor.waits("Another") is None
+    away.away = False
+    assert (await asyncio.wait_for(waiting, 5)).succeeded
+    assert bench.executor.waits("Work") is None
+
+
+async def test_a_request_whose_lock_cannot_be_asked_for_waits_for_a_while_only(
+    bench: Bench, away: Away, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executor_module, "PATIENCE", timedelta(milliseconds=20))
+    event = TriggerEvent(kind="http", repeatable=False)
+    outcome = await asyncio.wait_for(bench.run(result(), event=event, singleton=SingletonPolicy()), 5)
+    assert outcome.status is Status.INTERRUPTED
+    assert outcome.error and outcome.error.type == "LockUnavailable"
+    assert "no network" in outcome.error.message
+    assert bench.pool.calls == []
+    assert bench.executor.waits("Work") is None
+
+
+async def test_a_stop_ends_the_wait_for_a_lock_that_cannot_be_asked_for(bench: Bench, away: Away) -> None:
+    settled: list[Status] = []
+
+    async def settle(outcome: Outcome) -> None:
+        settled.append(outcome.status)
+
+    waiting = asyncio.ensure_future(bench.run(event=_event(settle), singleton=SingletonPolicy()))
+    await settle_down()
+    bench.executor.stopping.set()
+    await asyncio.wait_for(waiting, 5)
+    assert settled == [Status.INTERRUPTED]
 
 
 async def test_a_singleton_of_the_listener_takes_no_lock_for_a_run(bench: Bench) -> None:

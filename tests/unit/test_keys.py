@@ -8,11 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
+from waiting import until
 
-from funchost.bindings.errors import NotFound
+from funchost.bindings.errors import AccessDenied, NotFound
 from funchost.bindings.state import Sighting
+from funchost.host import keys as keys_module
 from funchost.host.admin.key_api import KeyApi
-from funchost.host.keys import SCOPE, Keys
+from funchost.host.keys import SCOPE, Keys, KeysUnread
 
 
 class MemoryState:
@@ -37,6 +39,9 @@ class MemoryState:
             kept[key] = value
         for callback in self.watchers:
             callback()
+
+    async def change(self, scope: str, key: str, edit: Callable[[Any], Any]) -> bool:
+        raise NotImplementedError
 
     def watch(self, scope: str, callback: Callable[[], None]) -> None:
         self.watchers.append(callback)
@@ -74,6 +79,76 @@ async def refreshed() -> None:
     """Let a refresh in the background have its turn."""
     for _ in range(3):
         await asyncio.sleep(0)
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys_module, "FIRST_PAUSE", 0.0)
+    monkeypatch.setattr(keys_module, "START_LIMIT", 0.01)
+
+
+async def until_read(keys: Keys) -> None:
+    await until(lambda: keys.get("master", "_master"))
+
+
+@pytest.mark.usefixtures("at_once")
+async def test_a_host_begins_without_its_keys_where_they_cannot_be_read_and_reads_them_later(
+    state: MemoryState, caplog: pytest.LogCaptureFixture
+) -> None:
+    state.values[SCOPE] = {"master/_master": {"name": "_master", "value": "secret"}}
+    state.broken = True
+    keys = Keys(state)
+    await keys.begin()
+    assert keys.authorize(None, "anonymous", "F") and keys.authorize("any", "anonymous", "F")
+    assert not keys.authorize(None, "function", "F"), "no key opens nothing, whatever the keys are"
+    await until_reads(state, 3)
+    with pytest.raises(KeysUnread, match="cannot be read at present"):
+        keys.authorize("secret", "function", "F")
+    state.broken = False
+    await until_read(keys)
+    assert keys.authorize("secret", "function", "F")
+    await refreshed()
+    assert set(state.values[SCOPE]) == {"master/_master", "host/default"}, "what is missing is made"
+    told = [record.message for record in caplog.records if "answer 503" in record.message]
+    assert len(told) == 1 and "the disk is gone" in told[0]
+
+
+async def until_reads(state: MemoryState, count: int) -> None:
+    await until(lambda: state.reads >= count)
+
+
+@pytest.mark.usefixtures("at_once")
+async def test_a_host_does_not_wait_for_keys_that_are_slow_to_come(state: MemoryState) -> None:
+    state.slow = asyncio.Event()
+    keys = Keys(state)
+    await asyncio.wait_for(keys.begin(), 5)
+    with pytest.raises(KeysUnread):
+        keys.authorize("any", "function", "F")
+    state.slow.set()
+    await until_read(keys)
+    assert not keys.authorize("any", "function", "F")
+
+
+@pytest.mark.usefixtures("at_once")
+async def test_keys_that_were_read_count_although_no_new_one_can_be_kept(
+    state: MemoryState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused(scope: str, key: str, value: Any) -> None:
+        raise AccessDenied("no s3:PutObject")
+
+    monkeypatch.setattr(state, "put", refused)
+    state.values[SCOPE] = {"host/default": {"name": "default", "value": "opens"}}
+    keys = Keys(state)
+    await keys.begin()
+    assert keys.authorize("opens", "function", "F")
+    keys.close()
+
+
+async def test_keys_that_are_to_be_had_are_there_when_a_host_has_begun(state: MemoryState) -> None:
+    keys = Keys(state)
+    await keys.begin()
+    assert state.watchers
+    assert await keys.list()
 
 
 async def test_a_new_store_gets_a_master_key_and_a_default_key(keys: Keys, state: MemoryState) -> None:

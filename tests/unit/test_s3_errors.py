@@ -61,7 +61,7 @@ def told(code: str, operation: str = "GetObject", **more: Any) -> FunchostError:
         ("ExpiredToken", AccessDenied, "credentials"),
         ("InvalidAccessKeyId", AccessDenied, "credentials"),
         ("SlowDown", StoreError, "SlowDown"),
-        ("SomethingNew", StoreError, "SomethingNew: no"),
+        ("SomethingNew", StoreError, r"troubles of its own \(SomethingNew\), which should pass: no"),
     ],
 )
 def test_each_refusal_says_what_is_wrong(code: str, kind: type[FunchostError], words: str) -> None:

@@ -73,7 +73,7 @@ async def test_each_renewal_that_is_seen_begins_the_wait_anew(world: World) -> N
     for _ in range(3):
         assert await second.acquire("totals", "host-2") is None
         clock.advance(LEASE_PERIOD - SECOND)
-        assert await first.renew([lease]) == []
+        assert await first.renew(lease)
     assert await second.acquire("totals", "host-2") is None
 
 
@@ -97,7 +97,7 @@ async def test_a_holder_that_was_replaced_learns_it_and_changes_nothing(world: W
     current = await take(second, "host-2")
     assert current.fence == lost.fence + 1
     before = world.document()
-    assert await first.renew([lost]) == [lost]
+    assert not await first.renew(lost)
     await first.release(lost)
     assert world.document() == before
 
@@ -133,7 +133,7 @@ async def test_a_lease_whose_document_was_removed_is_lost(world: World) -> None:
     store, _ = world.host()
     lease = await take(store)
     world.s3.objects.clear()
-    assert await store.renew([lease]) == [lease]
+    assert not await store.renew(lease)
 
 
 # -- requests that race, fail, or have an effect although they seem to fail
@@ -143,8 +143,8 @@ async def test_no_two_writes_are_equal(world: World) -> None:
     store, _ = world.host()
     for _ in range(3):
         lease = await take(store)
-        await store.renew([lease])
-        await store.renew([lease])
+        await store.renew(lease)
+        await store.renew(lease)
         await store.release(lease)
     bodies = [call["Body"] for call in world.s3.asked("put_object")]
     assert len(set(bodies)) == len(bodies) == 12
@@ -156,7 +156,7 @@ async def test_a_raced_request_is_looked_at_again(world: World, code: str) -> No
     world.s3.fail("put_object", refusal(code))
     lease = await take(store)
     world.s3.fail("put_object", refusal(code))
-    assert await store.renew([lease]) == []
+    assert await store.renew(lease)
     world.s3.fail("put_object", refusal(code))
     await store.release(lease)
     assert world.document()["free"] is True
@@ -175,8 +175,8 @@ async def test_a_repeated_request_that_finds_its_own_effect_has_succeeded(world:
     world.s3.fail("put_object", refusal("PreconditionFailed"), late=True)
     lease = await take(store)
     world.s3.fail("put_object", refusal("PreconditionFailed"), late=True)
-    assert await store.renew([lease]) == []
-    assert await store.renew([lease]) == []
+    assert await store.renew(lease)
+    assert await store.renew(lease)
 
 
 async def test_a_renewal_that_had_an_effect_although_it_failed_loses_nothing(world: World) -> None:
@@ -184,8 +184,8 @@ async def test_a_renewal_that_had_an_effect_although_it_failed_loses_nothing(wor
     lease = await take(store)
     world.s3.fail("put_object", LOST_ANSWER, late=True)
     with pytest.raises(StoreError):
-        await store.renew([lease])
-    assert await store.renew([lease]) == []
+        await store.renew(lease)
+    assert await store.renew(lease)
     await store.release(lease)
     assert world.document()["free"] is True
 
@@ -206,30 +206,27 @@ async def test_a_lease_that_cannot_be_renewed_for_its_period_is_lost(world: Worl
     clock.advance(LEASE_PERIOD - SECOND)
     world.s3.fail("put_object", refusal("SlowDown"))
     with pytest.raises(StoreError, match="SlowDown"):
-        await store.renew([lease])
+        await store.renew(lease)
     clock.advance(SECOND)
-    assert await store.renew([lease]) == [lease]
+    assert not await store.renew(lease)
 
 
-async def test_one_renewal_that_fails_does_not_keep_the_others_from_being_made(world: World) -> None:
-    store, clock = world.host()
-    first = await take(store)
-    second = await store.acquire("report", "host-1")
-    assert second is not None
-    clock.advance(LEASE_PERIOD - SECOND)
-    world.s3.fail("put_object", refusal("SlowDown"))
-    with pytest.raises(StoreError):
-        await store.renew([first, second])
-    clock.advance(SECOND)
-    assert len(await store.renew([first, second])) == 1
+async def test_a_renewal_that_meets_conflicts_all_the_time_is_not_taken_for_a_loss(world: World) -> None:
+    store, _ = world.host()
+    lease = await take(store)
+    for _ in range(3):
+        world.s3.fail("put_object", refusal("ConditionalRequestConflict"))
+    with pytest.raises(StoreError, match="3 times"):
+        await store.renew(lease)
+    assert await store.renew(lease)
 
 
 async def test_a_lease_given_back_while_it_is_renewed_is_free(world: World) -> None:
     store, _ = world.host()
     other, _ = world.host()
     lease = await take(store)
-    await asyncio.gather(store.renew([lease]), store.release(lease), store.renew([lease]))
-    assert await store.renew([lease]) == [lease]
+    await asyncio.gather(store.renew(lease), store.release(lease), store.renew(lease))
+    assert not await store.renew(lease)
     await take(other, "host-2")
 
 
@@ -237,7 +234,7 @@ async def test_writes_of_one_lease_wait_for_each_other(world: World) -> None:
     store, _ = world.host()
     lease = await take(store)
     world.s3.calls.clear()
-    renewing = [asyncio.ensure_future(store.renew([lease])) for _ in range(2)]
+    renewing = [asyncio.ensure_future(store.renew(lease)) for _ in range(2)]
     for _ in range(5):
         await asyncio.sleep(0)
     await asyncio.gather(store.release(lease), *renewing)
@@ -249,7 +246,7 @@ async def test_the_time_of_a_lease_counts_from_before_the_request(world: World) 
     world.s3.meanwhile = lambda operation: clock.advance(SECOND) if operation == "put_object" else None
     lease = await take(store)
     clock.advance(LEASE_PERIOD - SECOND)
-    assert await store.renew([lease]) == [lease]
+    assert not await store.renew(lease)
 
 
 # -- documents

@@ -15,8 +15,12 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
+from waiting import until
 
 from funchost.bindings.errors import ConfigurationError, StoreError
+from funchost.bindings.memory_leases import MemoryLeases
+from funchost.triggers import locks as locks_module
+from funchost.triggers import singleton
 from funchost.triggers.base import Deliver, Outcome, Resources, Status, TriggerEvent
 from funchost.triggers.descriptor import Binding, FunctionDescriptor
 from funchost.triggers.fields import TimerTriggerFields
@@ -95,13 +99,23 @@ class KeptState:
         return text and json.loads(text)
 
     async def put(self, scope: str, key: str, value: Any) -> None:
+        self.texts[scope, key] = json.dumps(value)
+
+    async def change(self, scope: str, key: str, edit: Callable[[Any], Any]) -> bool:
         if self.broken:
             raise StoreError("the disk is full")
-        self.texts[scope, key] = json.dumps(value)
+        value = edit(await self.get(scope, key))
+        if value is not None:
+            await self.put(scope, key, value)
+        return value is not None
 
     @property
     def status(self) -> dict[str, str]:
         return cast(dict[str, str], json.loads(self.texts["timer", "Totals"]))
+
+    @property
+    def fence(self) -> int:
+        return cast(int, json.loads(self.texts["timer", "Totals"])["Fence"])
 
 
 class Function:
@@ -171,9 +185,9 @@ class Bench:
         )
         return TimerTrigger(function, msgspec.convert(fields, TimerTriggerFields), self.resources)
 
-    def listener(self, **fields: Any) -> TimerListener:
+    def listener(self, fence: Callable[[], int | None] = lambda: None, **fields: Any) -> TimerListener:
         trigger = self.trigger(**fields)
-        return TimerListener("Totals", trigger.schedule, trigger.fields, self.resources, self.function)
+        return TimerListener("Totals", trigger.schedule, trigger.fields, self.resources, self.function, fence)
 
     async def was_stopped_at(self, when: datetime, **fields: Any) -> None:
         """Leave behind what a host leaves that ran until then, having run the timer once at 12:00."""
@@ -387,13 +401,141 @@ async def test_a_run_that_could_not_be_made_is_told_and_does_not_change_the_sche
 
 
 async def test_a_status_that_cannot_be_stored_is_told_and_the_timer_goes_on(bench: Bench) -> None:
-    bench.state.broken = True
     listener = bench.listener(schedule=HOURLY)
     await listener.start()
+    bench.state.broken = True
     await bench.time.advance(minutes(90))
     await listener.stop()
     assert bench.function.times == ["13:00:00", "14:00:00"]
     assert any("the disk is full" in report for report in bench.reports)
+
+
+async def test_a_timer_whose_status_cannot_be_taken_over_does_not_start(bench: Bench) -> None:
+    bench.state.broken = True
+    listener = bench.listener(schedule=HOURLY)
+    with pytest.raises(StoreError, match="the disk is full"):
+        await listener.start()
+    assert listener.state == "stopped"
+    bench.state.broken = False
+    await listener.start()
+    await bench.time.advance(minutes(30))
+    await listener.stop()
+    assert bench.function.times == ["13:00:00"]
+
+
+async def test_a_run_whose_end_could_not_be_stored_is_not_made_again_by_the_same_host(bench: Bench) -> None:
+    listener = bench.listener(schedule=HOURLY)
+    await listener.start()
+    bench.state.broken = True
+    await bench.time.advance(minutes(45))
+    await listener.stop()
+    bench.state.broken = False
+    await listener.start()
+    await settle()
+    assert bench.function.times == ["13:00:00"]
+    assert bench.state.status["Last"] == "2026-06-01T13:00:00+00:00"
+    await listener.stop()
+
+
+# Several hosts
+
+
+async def test_the_status_carries_the_number_of_the_lease_under_which_it_was_stored(bench: Bench) -> None:
+    listener = bench.listener(lambda: 7, schedule=HOURLY)
+    await listener.start()
+    assert bench.state.fence == 7
+    await bench.time.advance(minutes(30))
+    await listener.stop()
+    assert (bench.state.fence, bench.state.status["Last"]) == (7, "2026-06-01T13:00:00+00:00")
+
+
+async def test_a_late_holder_stores_nothing_over_what_its_successor_has_stored(bench: Bench) -> None:
+    bench.function.lengths = [minutes(30)]
+    late = bench.listener(lambda: 1, schedule=HOURLY)
+    await late.start()
+    await bench.time.advance(minutes(31))
+    successor = bench.listener(lambda: 2, schedule=HOURLY, misfire="skip")
+    await successor.start()
+    await settle()
+    assert bench.state.status["Next"] == "2026-06-01T14:00:00+00:00"
+    await bench.time.advance(minutes(28))
+    stopping = asyncio.create_task(late.stop())
+    await bench.time.advance(minutes(1.5))
+    await stopping
+    assert bench.state.fence == 2
+    assert any("taken it over" in report for report in bench.reports)
+    await successor.stop()
+
+
+async def test_a_successor_does_not_run_what_was_finished_before(bench: Bench) -> None:
+    first = bench.listener(lambda: 1, schedule=HOURLY)
+    await first.start()
+    await bench.time.advance(minutes(30))
+    # Killed here: it is never stopped, and its lease ends.
+    await bench.time.advance(minutes(1))
+    successor = bench.listener(lambda: 2, schedule=HOURLY)
+    await successor.start()
+    await settle()
+    assert bench.function.times == ["13:00:00"]
+    for listener in (first, successor):
+        await listener.stop()
+
+
+async def test_who_lost_the_lease_while_starting_does_not_start(bench: Bench) -> None:
+    successor = bench.listener(lambda: 2, schedule=HOURLY)
+    await successor.start()
+    before = bench.state.status
+    late = bench.listener(lambda: 1, schedule=HOURLY)
+    with pytest.raises(StoreError, match="has gone on with the timer"):
+        await late.start()
+    assert bench.state.status == before
+    await successor.stop()
+
+
+async def test_a_timer_stores_under_the_number_of_its_listener_lock(bench: Bench) -> None:
+    locks = Locks(MemoryLeases(), "host")
+    bench.resources = dataclasses.replace(bench.resources, locks=locks)
+    listener = bench.trigger(schedule=HOURLY).listener(bench.function)
+    await listener.start()
+    held = locks.surely_held("Totals.Listener")
+    assert held and bench.state.fence == held.fence
+    await listener.stop()
+
+
+async def test_a_timer_does_not_run_while_its_lease_cannot_be_renewed_and_makes_up_for_it_afterwards(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(singleton, "RECOVERY_INTERVAL", timedelta(milliseconds=1))
+    monkeypatch.setattr(locks_module, "LEASE_PERIOD", timedelta(0))
+    monkeypatch.setattr(locks_module, "RENEW_AGAIN", 0.001)
+
+    class Leases(MemoryLeases):
+        away = False
+
+        async def acquire(self, *arguments: Any) -> Any:
+            if self.away:
+                raise StoreError("no network")
+            return await super().acquire(*arguments)
+
+        async def renew(self, *arguments: Any) -> bool:
+            if self.away:
+                raise StoreError("no network")
+            return await super().renew(*arguments)
+
+    store = Leases(bench.time)
+    locks = Locks(store, "host", clock=bench.time.monotonic)
+    bench.resources = dataclasses.replace(bench.resources, locks=locks)
+    listener = bench.trigger(schedule=HOURLY).listener(bench.function)
+    await listener.start()
+    store.away = True
+    await bench.time.advance(minutes(31))
+    await until(lambda: listener.state == "waiting: no network")
+    assert bench.function.events == []
+    store.away = False
+    await until(lambda: bench.function.events)
+    assert bench.function.past_due == [True]
+    assert listener.state.startswith("listening, next run 2026-06-01 14:00:00")
+    await listener.stop()
 
 
 # Restarts

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
+from dataclasses import replace
+from datetime import timedelta
 
-import pytest
-from fakes import make_outcome, memory_resources
+from fakes import ManualClock, make_outcome, memory_resources
 
+from funchost.bindings.memory_leases import MemoryLeases
 from funchost.triggers.base import Deliver, Outcome, Resources, Status, TriggerEvent
-from funchost.triggers.locks import SURE, Lock
+from funchost.triggers.locks import SURE, Lock, Locks
 from funchost.triggers.singleton import while_held
 
 LEASE = "tick.Listener"
@@ -26,13 +27,6 @@ async def held(resources: Resources) -> Lock:
     lock = await resources.locks.try_acquire(LEASE)
     assert lock is not None
     return lock
-
-
-def stand_still(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let time pass for the loop without anything being run in it."""
-    loop = asyncio.get_running_loop()
-    now = loop.time()
-    monkeypatch.setattr(loop, "time", lambda: now + seconds)
 
 
 async def test_an_event_runs_while_the_lease_is_held() -> None:
@@ -55,12 +49,13 @@ async def test_a_lease_that_was_given_back_is_not_held() -> None:
     assert (await deliver(resources)(EVENT)).status is Status.INTERRUPTED
 
 
-async def test_an_event_of_a_host_that_stood_still_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
-    resources = memory_resources()
+async def test_an_event_of_a_host_that_stood_still_is_interrupted() -> None:
+    clock = ManualClock()
+    resources = replace(memory_resources(), locks=Locks(MemoryLeases(clock), "host-1", clock=clock.monotonic))
     await held(resources)
-    stand_still(SURE - 1, monkeypatch)
+    clock.advance(timedelta(seconds=SURE - 1))
     assert (await deliver(resources)(EVENT)).succeeded
-    stand_still(2, monkeypatch)
+    clock.advance(timedelta(seconds=1))
     assert (await deliver(resources)(EVENT)).status is Status.INTERRUPTED
 
 
