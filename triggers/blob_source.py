@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -67,6 +68,7 @@ class BlobSource:
         self._scope = f"blob:{function}"
         self._seen: dict[str, str] = {}
         self._settling = Settling()
+        self.recorded = 0.0
         folder = store.folder / pattern.container if isinstance(store, BlobFolder) else None
         self.folder: str | None = str(folder.absolute()) if folder else None
 
@@ -78,6 +80,7 @@ class BlobSource:
         self._seen = await self._state.seen(self._scope)
 
     async def scan(self) -> str:
+        self.recorded = 0.0
         # What is recorded meanwhile may have come too late for the listing, and is not gone.
         known = set(self._seen)
         found: set[str] = set()
@@ -134,9 +137,11 @@ class BlobSource:
         ]
         whole = await asyncio.to_thread(self._settled, fresh, closed or set())
         if whole:
+            began = time.monotonic()
             sightings = [Sighting(info.path, info.etag, self._message(info)) for info in whole]
             await self._state.record(self._scope, sightings)
             self._seen.update((info.path, info.etag) for info in whole)
+            self.recorded += time.monotonic() - began
 
     async def _info(self, name: str) -> BlobInfo | None:
         try:

@@ -72,6 +72,7 @@ class FileSource:
         self._root: str | None = None
         self.folder: str | None = self._place.root
         self.recursive = self._place.recursive
+        self.recorded = 0.0  # the embedded store is quick
 
     async def load(self) -> None:
         self._seen = await self._state.seen(self._scope)

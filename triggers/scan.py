@@ -26,8 +26,8 @@ log = logging.getLogger("funchost.triggers.blob")
 INTERVAL = 10.0
 INTERVAL_WITHOUT_EVENTS = 1.0
 
-#: A full scan is not repeated before this many times its own duration has passed: scanning a huge or slow
-#: folder never takes more than a quarter of the time.
+#: A full scan is not repeated before this many times the duration of its looking has passed: looking at a huge
+#: or slow folder never takes more than a quarter of the time.
 REST = 3.0
 
 #: The longest pause, in seconds, after scans of something elsewhere that failed; each is twice as long as the last.
@@ -44,6 +44,8 @@ class Source(Protocol):
     folder: str | None
     #: Whether what is below its folders counts too.
     recursive: bool
+    #: How many seconds of the last scan went by with recording what was new; the others were for looking.
+    recorded: float
 
     async def load(self) -> None:
         """Learn what was recorded by earlier scans."""
@@ -114,8 +116,8 @@ class Scanner:
             if hints.everywhere or hints.lost or started >= next_scan:
                 done = await self._guarded(self._scan(lost=hints.lost))
                 self._failures = 0 if done else self._failures + 1
-                took = loop.time() - started
-                next_scan = loop.time() + max(self._pause(), REST * took)
+                looked = loop.time() - started - self._source.recorded
+                next_scan = loop.time() + max(self._pause(), REST * looked)
             else:
                 await self._guarded(self._source.look(hints))
             await self._sleep(next_scan - loop.time())

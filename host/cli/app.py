@@ -10,7 +10,7 @@ import click
 
 from ...bindings.errors import ConfigurationError
 from ..configuration import DEFAULT_PORT
-from .access import hosts_of
+from .access import hosts_of, settings_of
 from .options import App, app_options
 from .output import talk
 from .scaffold import init_app, new_function
@@ -60,16 +60,19 @@ def new(app: App, name: str, trigger: str) -> None:
             f"There is no host.json in {app.root}: `funchost init` makes one, and what else belongs to an app."
         )
     hosts = hosts_of(app)
-    talk(f"Next: {next_step(name, trigger, hosts[0].runtime.url if hosts else None)}")
+    embedded = settings_of(app).app.connection("").kind == "embedded"
+    url = hosts[0].runtime.url if hosts else None
+    talk(f"Next: {next_step(name, trigger, url, embedded=embedded)}")
 
 
-def next_step(name: str, trigger: str, url: str | None = None) -> str:
-    """What makes the function that was just written run, by its kind of trigger; `url` is that of a running host."""
-    step = _step(name, trigger, url or f"http://localhost:{DEFAULT_PORT}")
+def next_step(name: str, trigger: str, url: str | None = None, *, embedded: bool = True) -> str:
+    """What makes the function that was just written run, by its kind of trigger; `url` is that of a running host,
+    and blobs are files where they are `embedded`."""
+    step = _step(name, trigger, url or f"http://localhost:{DEFAULT_PORT}", embedded)
     return step if url or trigger == "manual" else f"funchost start, then {step}"
 
 
-def _step(name: str, trigger: str, url: str) -> str:
+def _step(name: str, trigger: str, url: str, embedded: bool) -> str:
     match trigger:
         case "http":
             return f"curl {url}/api/{name}"
@@ -77,6 +80,8 @@ def _step(name: str, trigger: str, url: str) -> str:
             return f"funchost queues send {slug(name)} hello"
         case "timer":
             return "funchost timers shows when it runs"
+        case "blob" if not embedded:
+            return f"put a blob into the container {slug(name)}"
         case "blob":
             return f"put a file into .funchost/blobs/{slug(name)}/"
         case "file":

@@ -51,14 +51,16 @@ def rotate(app: App, name: str, function: str | None, as_json: bool) -> None:
         raise click.BadParameter("A key's name must not be empty and has no slash.", param_hint="NAME")
     if function and name.lower() == MASTER:
         raise click.UsageError("The master key belongs to no function: leave --function out.")
-    key, is_new = run_async(lambda: _rotate(app, name, function))
+    key, is_new, is_shared = run_async(lambda: _rotate(app, name, function))
     if as_json:
         emit_json({**_owner(key), "name": key.name, "value": key.value, "made": is_new})
     else:
         click.echo(key.value)
     if is_new:
         talk(f"There was no key '{name}'; it was made.")
-    if running_hosts(app.store_folder):
+    if is_shared:
+        talk("Running hosts, those on other machines too, take it up within half a minute.")
+    elif running_hosts(app.store_folder):
         talk("Running hosts take it up at once.")
 
 
@@ -73,7 +75,8 @@ async def _list(app: App, function: str | None) -> list[Key]:
         return sorted(found, key=lambda key: rank.get(key.ring, len(rank)))
 
 
-async def _rotate(app: App, name: str, function: str | None) -> tuple[Key, bool]:
+async def _rotate(app: App, name: str, function: str | None) -> tuple[Key, bool, bool]:
+    """The key, whether it was made, and whether hosts of other machines have it too."""
     async with opened_store(app) as storage:
         if function:
             await check_function(app, function)
@@ -82,7 +85,8 @@ async def _rotate(app: App, name: str, function: str | None) -> tuple[Key, bool]
         before = {(key.ring, key.name.lower()) for key in await held.list()}
         value = await held.rotate(name, function)
         key = next(key for key in await held.list() if key.value == value)
-        return key, (key.ring, key.name.lower()) not in before
+        is_shared = storage.state is not storage.local.state
+        return key, (key.ring, key.name.lower()) not in before, is_shared
 
 
 def _owner(key: Key) -> dict[str, str | None]:

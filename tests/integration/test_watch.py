@@ -38,6 +38,7 @@ class _Nothing:
     """A source without content that counts its scans."""
 
     recursive = True
+    recorded = 0.0
 
     def __init__(self, folder: str | None) -> None:
         self.folder = folder
@@ -200,6 +201,29 @@ async def test_a_scan_that_fails_is_told_once_and_repeated(tmp_path: Path) -> No
     await scanner.stop()
     assert len(told) == 1
     assert "Input/output error" in told[0]
+
+
+@pytest.mark.parametrize("looks", [True, False])
+async def test_a_scanner_rests_after_much_looking_and_not_after_much_recording(looks: bool) -> None:
+    class Slow(_Nothing):
+        recorded = 0.0 if looks else 0.1
+
+        async def scan(self) -> str:
+            began.append(asyncio.get_running_loop().time())
+            await asyncio.sleep(0.1)
+            return await super().scan()
+
+    began: list[float] = []
+    source = Slow(None)
+    scanner = Scanner(source, watch=Watch(), interval=0.01, report=lambda message: None)
+    await scanner.start()
+    async with asyncio.timeout(5):
+        while source.scans < 2:
+            source.scanned.clear()
+            await source.scanned.wait()
+    await scanner.stop()
+    rested = began[1] - began[0] >= 0.4  # as long as it looked, and three times that
+    assert rested is looks
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who writes")

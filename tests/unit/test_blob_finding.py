@@ -206,6 +206,7 @@ class _Failing:
 
     folder: str | None = None
     recursive = True
+    recorded = 0.0
 
     def __init__(self, error: Exception, failures: int) -> None:
         self.error = error

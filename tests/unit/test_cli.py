@@ -353,3 +353,8 @@ def test_a_new_function_comes_with_what_makes_it_run(kind: str, step: str) -> No
 def test_where_a_host_runs_a_new_function_is_called_there() -> None:
     assert next_step("fresh", "http", "http://localhost:7072") == "curl http://localhost:7072/api/fresh"
     assert next_step("fresh", "queue", "http://localhost:7072") == "funchost queues send fresh-items hello"
+
+
+def test_where_blobs_are_no_files_a_new_function_names_its_container() -> None:
+    step = next_step("fresh", "blob", "http://localhost:7072", embedded=False)
+    assert step == "put a blob into the container fresh-items"
