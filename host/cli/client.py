@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
@@ -17,6 +18,10 @@ from ..served_function import FunctionStatus
 
 #: Seconds in which a host that is well answers what needs no work.
 ANSWER_TIMEOUT = 5.0
+
+#: Seconds before a key that was not taken is shown again: a host on a store that tells of changes late looks for
+#: it when it is first shown.
+KEY_PAUSES = (1.0, 1.5)
 
 #: What each refusal of the admin API means here.
 _REFUSALS = {400: BindingError, 404: NotFound, 409: ConfigurationError}
@@ -78,12 +83,12 @@ class HostClient:
         self, method: str, path: str, data: bytes | None = None, timeout: timedelta | None = None
     ) -> Any:
         status, body = self._send(method, path, data, timeout, None)
+        for pause in (0.0, *KEY_PAUSES):
+            if status == 401:
+                time.sleep(pause)
+                status, body = self._send(method, path, data, timeout, self._key())
         if status == 401:
-            status, body = self._send(method, path, data, timeout, self._key())
-        if status == 401:
-            raise FunchostError(
-                f"The store's master key is not taken by {self._named}. If it was renewed this very moment, try again."
-            )
+            raise FunchostError(f"The store's master key is not taken by {self._named}.")
         if status != 200:
             raise _REFUSALS.get(status, FunchostError)(_reason(status, body))
         return msgspec.json.decode(body) if body else None

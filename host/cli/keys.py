@@ -59,7 +59,9 @@ def rotate(app: App, name: str, function: str | None, as_json: bool) -> None:
     if is_new:
         talk(f"There was no key '{name}'; it was made.")
     if is_shared:
-        talk("Running hosts, those on other machines too, take it up within half a minute.")
+        talk(
+            "Running hosts, those on other machines too, take it up when it is used; an old value, within 30 s."
+        )
     elif running_hosts(app.store_folder):
         talk("Running hosts take it up at once.")
 

@@ -11,10 +11,12 @@ import click
 import msgspec
 
 from ...bindings.errors import (
+    AccessDenied,
     ConfigurationError,
     FunchostError,
     HostUnreachable,
     NotFound,
+    QueueMissing,
     StoreError,
     StoreInUseError,
 )
@@ -80,6 +82,8 @@ def exit_code(error: Exception | str) -> Exit:
         (WorkerStartError, Exit.CONFIGURATION),
         (ConfigurationError, Exit.CONFIGURATION),
         (StoreError, Exit.IN_USE),
+        (AccessDenied, Exit.IN_USE),
+        (QueueMissing, Exit.NOT_FOUND),
         (NotFound, Exit.NOT_FOUND),
         (HostUnreachable, Exit.UNREACHABLE),
         (TimeoutError, Exit.TIMEOUT),

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+import click
+
 from ...bindings.counted import counted
 from ...triggers.descriptor import Problem
 from ..app.discovery import DEFAULT_SCRIPT
@@ -37,6 +39,7 @@ class Screen:
     def serving(self, host: Host, *, told: bool) -> None:
         """Show the functions, and where the host listens; `told` when it was said why there are none."""
         if self._quiet:
+            self.real_work(host)
             return
         rows = [function_row(one, host.url, with_reason=False) for one in host.functions.status()]
         if rows:
@@ -44,6 +47,7 @@ class Screen:
         elif not told:
             talk(NO_FUNCTIONS)
         talk("")
+        self.real_work(host)
         talk(f"Listening on {host.url}  (store {host.configuration.store_folder}, keys {_keys(host)})")
         for sentence in _more(host):
             talk(sentence)
@@ -51,6 +55,19 @@ class Screen:
             talk(f"AWS is emulated at {url}. A look into it:")
             talk(f"  {command_line(url)}")
         talk("Ctrl+C stops.")
+
+    def real_work(self, host: Host) -> None:
+        """Warn a developer whose host works with services that others use too."""
+        uses = host.cloud_uses if host.configuration.is_local else []
+        if not uses:
+            return
+        lines = ["This host was started on this machine, and does real work:"]
+        for use in uses:
+            lines += [f"  at {use}", *(f"    {verb:<6} {what}" for verb, what in use.deeds.items())]
+        lines.append("On an emulator instead: funchost start --emulator aws")
+        for line in lines:
+            talk(click.style(line, fg="red"))
+        talk("")
 
     def failed(self, error: Exception) -> int:
         """Say why the command ends; returns its exit code."""
@@ -74,6 +91,7 @@ class JsonScreen(Screen):
             )
 
     def serving(self, host: Host, *, told: bool) -> None:
+        self.real_work(host)
         functions = [{**asdict(one), "url": one.url(host.url) or None} for one in host.functions.status()]
         self._log.say("info", counted(len(functions), "function"), functions=functions)
         self._log.say(
@@ -86,6 +104,10 @@ class JsonScreen(Screen):
         )
         if url := host.configuration.options.emulator:
             self._log.say("info", f"AWS is emulated at {url}.", emulator=url)
+
+    def real_work(self, host: Host) -> None:
+        for use in host.cloud_uses if host.configuration.is_local else ():
+            self._log.write("warning", use.sentence, cloud=use.document)
 
     def failed(self, error: Exception) -> int:
         text, code = explained(error)

@@ -66,7 +66,9 @@ def list_functions(app: App, as_json: bool) -> None:
     if as_json:
         emit_json([{**asdict(status), "host": url or None} for status, url in rows])
     elif rows:
-        emit_table(FUNCTION_COLUMNS, [function_row(status, url) for status, url in rows], one_line=True)
+        # A reason why functions wait is for now, and is shown whole.
+        one_line = not any(status.waits for status, _ in rows)
+        emit_table(FUNCTION_COLUMNS, [function_row(status, url) for status, url in rows], one_line=one_line)
     if not rows and not is_readable:
         fail("The functions show once the app can be read.", Exit.CONFIGURATION)
     if not rows and not as_json:

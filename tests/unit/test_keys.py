@@ -370,3 +370,17 @@ async def test_the_api_deletes_keys_but_never_the_master_key(keys: Keys) -> None
     assert await api.delete("P", "keys") == (204, None)
     assert await api.delete("p", "keys") == (404, None)
     assert (await api.delete("_master", "systemkeys"))[0] == 400
+
+
+async def test_a_key_that_nobody_knows_is_looked_for_once_a_second_at_most() -> None:
+    state = MemoryState()
+    keys = Keys(state)
+    await keys.load()
+    state.values[SCOPE]["host/late"] = {"name": "late", "value": "made elsewhere"}
+    reads = state.reads
+    assert not keys.authorize("made elsewhere", "function", "F")
+    await until(lambda: keys.get("host", "late") is not None)
+    assert keys.authorize("made elsewhere", "function", "F")
+    for _ in range(100):
+        assert not keys.authorize("of a stranger", "function", "F")
+    assert state.reads == reads + 1
