@@ -99,44 +99,6 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Runni
         yield root, host, Aws(emulated_at(host))
 
 
-def order(host: RunningHost, **fields: Any) -> str:
-    status, answer = request(host, "/api/orders", json.dumps(fields).encode())
-    assert status == 202, answer
-    found: str = json.loads(answer)["orderId"]
-    return found
-
-
-def receipts(aws: Aws) -> dict[str, Any]:
-    """By order id."""
-    found = aws.objects("receipts").items()
-    return {key.removesuffix(".json"): json.loads(content) for key, content in found}
-
-
-def test_an_order_leaves_a_receipt_in_a_bucket_and_a_notification_in_a_queue(
-    shop: tuple[Path, RunningHost, Aws],
-) -> None:
-    _, host, aws = shop
-    wanted = order(host, customer="ada", item="tea", quantity=2, price=4.5)
-    until(lambda: wanted in receipts(aws), DEADLINE, lambda: host.log)
-    assert receipts(aws)[wanted]["total"] == "9.00"
-    until(lambda: any(wanted in body for body in aws.bodies("notifications")), DEADLINE, lambda: host.log)
-
-
-def test_a_csv_dropped_into_the_folder_becomes_orders(shop: tuple[Path, RunningHost, Aws]) -> None:
-    root, host, aws = shop
-    (root / "import").mkdir()
-    shutil.copy(root / "functions/import-orders/example.csv", root / "import/monday.csv")
-    wanted = {f"monday-{number}" for number in (1, 2, 3)}
-    until(lambda: wanted <= receipts(aws).keys(), DEADLINE, lambda: host.log)
-
-
-def test_the_poison_order_is_set_aside_in_a_queue(shop: tuple[Path, RunningHost, Aws]) -> None:
-    _, host, aws = shop
-    wanted = order(host, customer="bob", item="tea", quantity="three", price=4.5)
-    until(lambda: "orders-poison" in aws.queues(), DEADLINE, lambda: host.log)
-    until(lambda: any(wanted in body for body in aws.bodies("orders-poison")), DEADLINE, lambda: host.log)
-
-
 def test_the_start_tells_how_to_look_into_it(shop: tuple[Path, RunningHost, Aws]) -> None:
     _, host, _ = shop
     url = emulated_at(host)

@@ -192,7 +192,7 @@ def test_a_host_that_cannot_reach_aws_serves_its_other_functions(tmp_path: Path,
     app.add("work", _NOTED, trigger())
     app.add("hello", "def main(req: str) -> str:\n    return 'hello'\n", http_trigger("hello"), http_output())
     with RunningHost(app.root, env=aws.app_settings(endpointUrl="http://127.0.0.1:1")) as host:
-        host.wait_for("cannot be used: Could not connect to the endpoint URL")
+        host.wait_for("cannot be reached: nothing takes connections at 127.0.0.1:1.")
         assert states(host)["work"].startswith("waiting: The connection 'Orders' (http://127.0.0.1:1)")
         assert request(host, "/api/hello") == (200, "hello")
 
