@@ -103,6 +103,11 @@ class Configuration:
         return self.options.address or self.settings.app.host.LocalHttpAddress or "127.0.0.1"
 
     @property
+    def is_local(self) -> bool:
+        """Whether only this machine can call: a developer's host, as far as can be told."""
+        return _is_loopback(self.address)
+
+    @property
     def port(self) -> int:
         """The port to listen on; 0 is any free one."""
         ports = (self.options.port, self.settings.app.host.LocalHttpPort, DEFAULT_PORT)
@@ -118,7 +123,7 @@ class Configuration:
     @property
     def asks_for_keys(self) -> bool:
         """Whether HTTP callers need keys: where others than this machine can call, unless it was said."""
-        return not _is_loopback(self.address) if self.options.auth is None else self.options.auth
+        return not self.is_local if self.options.auth is None else self.options.auth
 
     @property
     def watches_code(self) -> bool:

@@ -9,9 +9,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from ..bindings.clock import Clock, SystemClock
-from ..triggers.descriptor import Problem
+from ..bindings.storage import TABLES, Storage
+from ..triggers.descriptor import Binding, Problem
 from ..triggers.wakeups import SchedulerWakeups
+from .app.binding_checks import STORED
 from .availability import OFFLINE, Availability
+from .cloud import CloudUse, cloud_uses
 from .code import Code
 from .code_watch import CodeWatch
 from .config.host_id import shared_name
@@ -38,7 +41,8 @@ if TYPE_CHECKING:
 #: poll may go on, whose messages have to be given back as well.
 SETTLE_TIMEOUT = 12.0
 
-#: Seconds between two looks at what hosts share, while that cannot be used.
+#: Seconds that a start waits for what hosts share, and between two looks at it while it cannot be used.
+CHECK_LIMIT = 5.0
 CHECK_PAUSE = 10.0
 
 #: How long what a start had begun may take to end when it fails: nothing runs yet.
@@ -160,13 +164,14 @@ class Host:
 
     async def _begin_sharing(self, storage: HostStorage) -> None:
         """What hosts share need not be within reach for this one to start: it is tried again."""
-        if not await storage.check():
-            self._spawn(self._keep_checking(storage))
-        self.keys.follow()
-        await self.keys.load()
+        checking = asyncio.create_task(storage.check())
+        await asyncio.wait({checking}, timeout=CHECK_LIMIT)
+        if not checking.done() or not checking.result():
+            self._spawn(self._keep_checking(storage, checking))
+        await self.keys.begin()
 
-    async def _keep_checking(self, storage: HostStorage) -> None:
-        usable = False
+    async def _keep_checking(self, storage: HostStorage, checking: asyncio.Task[bool]) -> None:
+        usable = await checking
         while not usable:
             await asyncio.sleep(CHECK_PAUSE)
             usable = await storage.check()
@@ -224,11 +229,12 @@ class Host:
             self.configuration.settings = settings
             self._log.levels = LogLevels(settings.host_json.logging.logLevel)
             before = self.functions.outdated
-            urls = self._urls(self.functions)
+            urls, uses = self._urls(self.functions), self.cloud_uses
             found = await self._code.reload(self.functions, self._provision)
             self._announce()
             waiting = waiting_for_restart(self._settled, settled_at_start(settings))
             self._tell([*settings.problems, *waiting, *self._code.discovery.problems, *found])
+            self._tell_of_real_work(uses)
             kept = [name for name in self.functions.outdated if name not in before]
             if kept:
                 self._report(f"The last good version goes on for: {', '.join(kept)}.")
@@ -236,6 +242,13 @@ class Host:
                 self._log.say("info", reloaded_text(urls, self._urls(self.functions.current)))
             elif not kept:
                 self._report("Nothing could be reloaded: problems that were told are still there.")
+
+    def _tell_of_real_work(self, known: list[CloudUse]) -> None:
+        """Tell a developer what a reload has added to what was told at the start."""
+        if self.configuration.is_local:
+            for use in self.cloud_uses:
+                if use not in known:
+                    self._report(use.sentence)
 
     def _urls(self, functions: Iterable[ServedFunction]) -> dict[str, str]:
         """The URL of each function, empty for what HTTP does not call."""
@@ -290,6 +303,7 @@ class Host:
         if self._runtime_file:
             self._runtime_file.remove()
         if self._storage:
+            self.keys.close()
             await self.wakeups.stop()
             await self._storage.close()
         await self._connected.close()
@@ -315,6 +329,22 @@ class Host:
         """The functions in service."""
         assert self._functions is not None, "the host is not open"
         return self._functions
+
+    @property
+    def cloud_uses(self) -> list[CloudUse]:
+        """What the functions do with services that others use too."""
+        host_storage = self._connected.host_storage(self.configuration.settings.app.connection(""))
+        enabled = [served.descriptor for served in self.functions if not served.descriptor.disabled]
+        return cloud_uses(enabled, self._storage_of, host_storage)
+
+    def _storage_of(self, binding: Binding) -> Storage | None:
+        """Where its connection leads, if it has one; None is the embedded store."""
+        if binding.type not in STORED:
+            return None
+        app = self.configuration.settings.app
+        find = app.table_connection if STORED[binding.type] == TABLES else app.connection
+        connection = find(binding.fields.get("connection") or "")
+        return self._connected.storage(connection) if connection.usable else None
 
     def authorize(self, key: str | None, level: str, function: str) -> bool:
         """Whether a key (or none) opens what asks for `level`; everything is open where keys are not asked for."""

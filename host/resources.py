@@ -38,6 +38,10 @@ def make_resources(
     def found_tables(name: str) -> Storage | None:
         return connected.storage(configuration.settings.app.table_connection(name))
 
+    def place(name: str) -> str | None:
+        other = found(name)
+        return other.place if other else None
+
     def queues(name: str) -> QueueStore:
         other = found(name)
         return other.queues() if other else local.queues
@@ -71,5 +75,6 @@ def make_resources(
         http=http,
         clock=clock,
         time_zone=configuration.time_zone,
+        place=place,
         report=report,
     )

@@ -14,7 +14,7 @@ from ..triggers.base import Deliver, Listener, Outcome, Trigger
 from ..triggers.descriptor import FunctionDescriptor
 
 #: Pauses between two tries to start a listener, in seconds; the last one repeats.
-START_PAUSES = (2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 120.0)
+START_PAUSES = (2.0, 4.0, 8.0, 16.0, 32.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +28,11 @@ class FunctionStatus:
     state: str
     disabled: bool = False
     errors: tuple[str, ...] = ()
+
+    @property
+    def waits(self) -> bool:
+        """Whether something is in its way that may pass; its state says what."""
+        return self.state.startswith(("waiting: ", "failing: ", "scanning failed: "))
 
     def url(self, host: str) -> str:
         """Where it is called on the host of that URL; empty for what HTTP does not call."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from ..bindings.clock import Clock, new_id
 from ..bindings.embedded_lease import EmbeddedLeases
@@ -21,6 +24,8 @@ from ..bindings.storages import make_storage
 from ..bindings.store import Store
 from ..triggers.locks import Locks
 from .config.connection import Connection
+
+S = TypeVar("S")
 
 #: Seconds between two sweeps of messages whose time to live is over.
 SWEEP_INTERVAL = 60.0
@@ -42,11 +47,13 @@ class EmbeddedStorage:
         self.owner = new_id()
         self.store = Store(folder, clock=clock)
         limit = MAX_BODY_BASE64 if base64 else MAX_BODY
-        self.queues = EmbeddedQueues(self.store, self.owner, max_body=limit)
-        self.blobs = FolderBlobs(folder)
-        self.tables = EmbeddedTables(self.store)
-        self.state = EmbeddedState(self.store, self.queues)
-        self.locks = Locks(EmbeddedLeases(self.store), self.owner, report=report)
+        tested = _faults(report)
+        queues = EmbeddedQueues(self.store, self.owner, max_body=limit)
+        self.queues = tested("queues", queues)
+        self.blobs = tested("blobs", FolderBlobs(folder))
+        self.tables = tested("tables", EmbeddedTables(self.store))
+        self.state = tested("state", EmbeddedState(self.store, queues))
+        self.locks = Locks(tested("leases", EmbeddedLeases(self.store)), self.owner, report=report)
         self.presence = Presence(self.store, self.owner, report=report)
 
     async def sweep(self) -> None:
@@ -64,6 +71,17 @@ class EmbeddedStorage:
         await self.locks.stop()
         await self.presence.stop()
         await self.store.close()
+
+
+def _faults(report: Callable[[str], None]) -> Callable[[str, S], S]:
+    """What every store goes through: nothing, unless the environment names faults that a test wants (`faults`)."""
+    plan = os.environ.get("FUNCHOST_TEST_FAULTS")
+    if not plan:
+        return lambda name, store: store
+    from .faults import faulty
+
+    report(f"FUNCHOST_TEST_FAULTS is set: the store fails as {plan} says.")
+    return partial(faulty, Path(plan))
 
 
 class Connected:
@@ -111,6 +129,8 @@ class HostStorage:
         self.owner = local.owner
         self._shared = shared
         self._report = report
+        #: Why what is shared could not be used at the last check.
+        self.trouble: str | None = None
         if shared is None:
             self.state: StateStore = local.state
             self.queues: QueueStore = local.queues
@@ -121,15 +141,17 @@ class HostStorage:
             self.locks = Locks(kept.leases, local.owner, report=report)
 
     async def check(self) -> bool:
-        """Whether what is shared can be used now; tells why not."""
+        """Whether what is shared can be used now; each reason why not is told once in a row."""
+        trouble = None
         if self._shared is not None:
             try:
                 await self._shared.check_host_state()
             except Exception as error:
-                reason = error if isinstance(error, FunchostError) else repr(error)
-                self._report(f"What hosts share cannot be used: {reason}")
-                return False
-        return True
+                trouble = str(error) if isinstance(error, FunchostError) else repr(error)
+        if trouble and trouble != self.trouble:
+            self._report(f"What hosts share cannot be used, which is tried again: {trouble}")
+        self.trouble = trouble
+        return trouble is None
 
     async def close(self) -> None:
         """Give back leases and messages, and close the store."""

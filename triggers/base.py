@@ -189,8 +189,15 @@ class Resources:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     #: The time zone that schedules are in when the function does not say (an IANA name).
     time_zone: str = "UTC"
+    #: Where each named connection leads, for people, such as ``AWS in eu-west-1``; None is the embedded store.
+    place: Callable[[str], str | None] = lambda connection: None
     #: Adds to what people are told (problems that show only while listening).
     report: Callable[[str], None] = lambda message: None
+
+    def at(self, connection: str | None) -> str:
+        """Where a connection leads, to be put behind what is there; empty for the embedded store."""
+        place = self.place(connection or "")
+        return f" at {place}" if place else ""
 
     def on_this_machine(self) -> Resources:
         """As these, for events that only this machine sees, such as those of its files."""

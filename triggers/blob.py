@@ -77,7 +77,7 @@ class BlobTrigger(Trigger):
         return self.resources.on_this_machine() if isinstance(self.store, BlobFolder) else self.resources
 
     def describe(self) -> str:
-        return self.fields.path
+        return self.fields.path + self.resources.at(self.fields.connection)
 
     async def event(self, message: QueueMessage) -> TriggerEvent | None:
         """The event for a message; None when that version of the blob is gone."""

@@ -91,6 +91,8 @@ def _bytes(outcome: Outcome) -> Reply:
 def _http(outcome: Outcome) -> Reply:
     header = outcome.header
     pairs = header.get("headers") or ()
+    if not isinstance(pairs, list | tuple):
+        raise ResponseError("The response's headers must be a list of pairs.")
     if "cookies" in header:
         pairs = [*pairs, *_set_cookies(header["cookies"])]
     return Reply(_status(header.get("status", 200)), checked_headers(pairs), outcome.body)

@@ -58,7 +58,8 @@ class QueueTrigger(Trigger):
         )
 
     def describe(self) -> str:
-        return f"queue {self._queue}, in batches" if self._many else f"queue {self._queue}"
+        where = f"queue {self._queue}{self.resources.at(self.fields.connection)}"
+        return f"{where}, in batches" if self._many else where
 
     async def manual_event(self, data: bytes | None) -> TriggerEvent:
         body = data or b""

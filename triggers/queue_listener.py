@@ -16,9 +16,17 @@ from .polling import BackOff
 from .queue_batch import MessageBatches, ToBatch
 from .queue_settlement import Settlement, log
 from .queue_single import OnOutcome, SingleMessages, ToEvent
+from .trouble import Trouble
 
 #: The longest pause after a renewal that failed.
 RENEW_AGAIN = timedelta(minutes=1)
+
+#: The longest pause after a poll that failed: so long it may take until a queue is read again that can be.
+READ_AGAIN = timedelta(seconds=30)
+
+#: Seconds that a stop waits for a poll when the last one failed; and between two looks at what is still in flight.
+FAILING_POLL = 1.0
+STOP_LOOK = 1.0
 
 
 class Runner(Protocol):
@@ -32,7 +40,9 @@ class Runner(Protocol):
 
 
 class QueueListener:
-    """Receives from one queue for one function, at most `batch_size + new_batch_threshold` at a time.
+    """Receives from one queue for one function, and runs at most `batch_size + new_batch_threshold` at a time.
+
+    Beside those, as many as `batch_size` may have run and wait for the store to settle them.
 
     `to_event` makes the event of a message; when it gives None the message is completed without a run, when it raises
     the delivery counts as failed. `to_batch`, given instead, makes one event of all messages of a receive. At most
@@ -65,6 +75,7 @@ class QueueListener:
             policy=policy,
             poison_queue=poison_queue,
             resources=resources,
+            begun=self._tell_room,
         )
         self._settlement = settlement
         self._runner = _runner(settlement, deliver, to_event, to_batch, on_outcome)
@@ -72,12 +83,19 @@ class QueueListener:
         self._threshold: float = policy.new_batch_threshold
         self._most_batches: float = math.inf
         self._batch_size = policy.batch_size
+        #: Messages that may still be settled while others run in their place. Where runs are limited, or made one by
+        #: one, there are none: what one run puts out is stored before the next begins.
+        in_turn = concurrency is not None or policy.batch_size == 1 or policy.new_batch_threshold == 0
+        self._overlap = 0 if in_turn else policy.batch_size
         if concurrency is not None and to_batch:
             self._threshold, self._most_batches = math.inf, concurrency
         elif concurrency is not None:
             self._batch_size = min(self._batch_size, concurrency)
             self._threshold = min(self._threshold, concurrency - self._batch_size)
         self._back_off = BackOff(policy.max_polling_interval)
+        self._again = BackOff(min(policy.max_polling_interval, READ_AGAIN))
+        self._reading = Trouble(resources.report, resources.clock)
+        self._renewing = Trouble(resources.report, resources.clock)
         #: What each task has still to run or to settle: one message, those of a group in their order, or a batch.
         self._in_flight: dict[asyncio.Task[None], list[QueueMessage]] = {}
         self._room = asyncio.Event()
@@ -105,7 +123,9 @@ class QueueListener:
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
         # Renewal goes on for as long as something is in flight.
-        await asyncio.gather(*self._in_flight, return_exceptions=True)
+        while self._in_flight:
+            await asyncio.wait(self._in_flight, timeout=STOP_LOOK)
+            self._settlement.give_in()
         renewing.cancel()
         await asyncio.gather(renewing, return_exceptions=True)
         self._tasks = []
@@ -122,15 +142,23 @@ class QueueListener:
             try:
                 messages = await self._receive()
             except Exception as error:
-                self._trouble(error)
-                await asyncio.sleep(self._back_off.next().total_seconds())
+                self._cannot_read(error)
+                await asyncio.sleep(self._again.next().total_seconds())
                 continue
-            self.state = "listening"
+            self._can_read()
             if messages:
                 self._back_off.reset()
                 self._begin(messages)
             else:
-                await self._store.wait(self._queue, self._back_off.next())
+                await self._wait(self._back_off.next())
+
+    async def _wait(self, limit: timedelta) -> None:
+        try:
+            await self._store.wait(self._queue, limit)
+        except Exception as error:
+            # Whether there is something to receive, the next look tells; and if that fails too, why.
+            log.debug("The queue '%s' cannot be waited for: %r", self._queue, error)
+            await asyncio.sleep(limit.total_seconds())
 
     async def _receive(self) -> list[QueueMessage]:
         """A batch. A stop in the middle must not lose what was just received: it is given back."""
@@ -138,21 +166,34 @@ class QueueListener:
         try:
             return await asyncio.shield(receiving)
         except asyncio.CancelledError:
-            await asyncio.gather(*map(self._settlement.give_back, await receiving))
+            await asyncio.wait({receiving}, timeout=FAILING_POLL if self._reading.reason else None)
+            if not receiving.done():
+                receiving.cancel()
+            elif not receiving.exception():
+                await asyncio.gather(*map(self._settlement.give_back, receiving.result()))
             raise
 
-    def _trouble(self, error: Exception) -> None:
-        state = f"waiting: {error}" if isinstance(error, FunchostError) else f"failing: {error!r}"
-        if state != self.state and isinstance(error, QueueMissing):
-            log.info("%s waits for its queue. %s", self._function, error)
-        elif state != self.state:
-            self._resources.report(f"The queue '{self._queue}' of {self._function} cannot be read: {error}")
-        self.state = state
+    def _cannot_read(self, error: Exception) -> None:
+        known = isinstance(error, FunchostError)
+        self.state = f"waiting: {error}" if known else f"failing: {error!r}"
+        if isinstance(error, QueueMissing):
+            self._reading.came(f"{self._function} waits for its queue. {error}", log.info)
+            return
+        reason = error if known else repr(error)
+        self._reading.came(f"The queue '{self._queue}' of {self._function} cannot be read: {reason}")
+
+    def _can_read(self) -> None:
+        self.state = "listening"
+        self._again.reset()
+        self._reading.passed(f"The queue '{self._queue}' of {self._function} can be read again.")
 
     @property
     def _has_room(self) -> bool:
+        # What has run takes no room while the store settles it, so that the next messages come meanwhile; but a
+        # store that settles nothing must not be received from for ever.
+        settling = min(self._settlement.under_way, self._overlap)
         held = sum(map(len, self._in_flight.values()))
-        return held <= self._threshold and len(self._in_flight) < self._most_batches
+        return held - settling <= self._threshold and len(self._in_flight) < self._most_batches
 
     def _begin(self, messages: list[QueueMessage]) -> None:
         loop = asyncio.get_running_loop()
@@ -183,7 +224,11 @@ class QueueListener:
                 except Exception as error:
                     # Tried again before the leases end.
                     pause = min(RENEW_AGAIN, pause / 2)
-                    self._resources.report(f"Messages of '{self._queue}' could not be renewed: {error}")
+                    self._renewing.came(
+                        f"Messages of '{self._queue}' could not be renewed, which is tried again: {error}"
+                    )
+                else:
+                    self._renewing.passed(f"Messages of '{self._queue}' can be renewed again.")
 
     @property
     def _renewal_pause(self) -> timedelta:

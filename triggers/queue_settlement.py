@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import timedelta
 
+from ..bindings.counted import counted
 from ..bindings.errors import ReceiptLost, StoreError
 from ..bindings.queue import OutgoingMessage, QueueMessage, QueueStore
 from ..bindings.table import OutgoingEntity
@@ -14,9 +15,14 @@ from .base import ErrorInfo, Outcome, Resources, Status
 from .descriptor import QueuePolicy
 from .poison import poison_message, with_failure
 from .polling import BackOff
+from .trouble import Trouble
 
 #: The category that Azure logs this under is that of the trigger.
 log = logging.getLogger("funchost.triggers.queue")
+
+
+#: Seconds that a settlement is given once the host stops. What is not settled then comes again by itself.
+LAST_TRY = 3.0
 
 
 class Settlement:
@@ -31,6 +37,7 @@ class Settlement:
         policy: QueuePolicy,
         poison_queue: str | None,
         resources: Resources,
+        begun: Callable[[], None] = lambda: None,
     ) -> None:
         self.function = function
         self.queue = queue
@@ -38,6 +45,10 @@ class Settlement:
         self._policy = policy
         self._poison_queue = poison_queue
         self._resources = resources
+        self._begun = begun
+        self._trouble = Trouble(resources.report, resources.clock)
+        #: Since when each task settles something, on the loop's clock.
+        self._settling: dict[asyncio.Task[object] | None, float] = {}
 
     async def succeed(self, messages: Sequence[QueueMessage], outcome: Outcome) -> None:
         """Complete the messages of one run, be they none, and store what it put out."""
@@ -64,6 +75,11 @@ class Settlement:
     async def drop(self, message: QueueMessage) -> None:
         """Complete a message for which there is nothing to run."""
         await self._insist(message, lambda: self._store.complete((message,)))
+
+    @property
+    def under_way(self) -> int:
+        """How many settlements the store is still to take. `begun` is called whenever there is one more."""
+        return len(self._settling)
 
     def is_over(self, message: QueueMessage) -> bool:
         """Whether it was delivered too often to be run once more: its last run ended without a result."""
@@ -123,18 +139,43 @@ class Settlement:
 
     async def _insist(self, message: QueueMessage, step: Callable[[], Awaitable[None]]) -> None:
         """Settle in spite of a store that fails for a while; give way when the message is no longer ours."""
+        task = asyncio.current_task()
+        self._settling[task] = asyncio.get_running_loop().time()
+        self._begun()
+        try:
+            await self._try_on(step)
+        except ReceiptLost:
+            log.info("Message %s of '%s' had been handed to another host.", message.id, self.queue)
+        finally:
+            self._settling.pop(task, None)
+
+    async def _try_on(self, step: Callable[[], Awaitable[None]]) -> None:
         back_off: BackOff | None = None
         while True:
             try:
                 await step()
-                return
-            except ReceiptLost:
-                log.info("Message %s of '%s' had been handed to another host.", message.id, self.queue)
-                return
             except StoreError as error:
-                log.warning("Message %s of '%s' cannot be settled yet: %s", message.id, self.queue, error)
+                self._trouble.came(
+                    f"Messages of '{self.queue}' cannot be settled yet, which is tried again: {error}"
+                )
                 back_off = back_off or BackOff(timedelta(seconds=5))
                 await asyncio.sleep(back_off.next().total_seconds())
+            else:
+                self._trouble.passed(f"Messages of '{self.queue}' can be settled again.")
+                return
+
+    def give_in(self) -> None:
+        """Once the host stops, leave what a store does not let be settled: it comes again when its time is up."""
+        late = asyncio.get_running_loop().time() - LAST_TRY
+        stuck = [task for task, since in self._settling.items() if task and since < late]
+        if stuck and self._resources.stopping.is_set():
+            log.warning(
+                "%s of '%s' could not be settled, and comes again when its time is up.",
+                counted(len(stuck), "message"),
+                self.queue,
+            )
+            for task in stuck:
+                task.cancel()
 
 
 def in_groups(messages: Iterable[QueueMessage]) -> list[list[QueueMessage]]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import ipaddress
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from ..errors import ConfigurationError
@@ -22,6 +25,8 @@ _KEYS = (
     "createQueues",
     "emulated",
 )
+#: Names that lead to this machine or network.
+_NEAR = (".localhost", ".local", ".internal", ".test", ".localstack.cloud")
 _SECRETS = frozenset({"accesskeyid", "secretaccesskey", "sessiontoken", "accountkey"})
 _QUEUE_PREFIX = re.compile(r"[A-Za-z0-9_-]{0,40}", re.ASCII)
 _BUCKET_PREFIX = re.compile(r"([a-z0-9][a-z0-9-]{0,39})?", re.ASCII)
@@ -58,21 +63,30 @@ class AwsSettings:
         return self.endpoint_url or (f"AWS in {self.region}" if self.region else "AWS")
 
     @property
+    def named(self) -> str:
+        """The connection and where it leads, to begin a sentence with."""
+        return f"The connection '{self.name}' ({self.place})"
+
+    @property
     def is_cloud(self) -> bool:
-        """Whether that is AWS itself."""
+        """Whether that is AWS, or another service on the internet: no emulator on this machine or beside it."""
         host = urlsplit(self.endpoint_url or "").hostname or ""
-        return not self.endpoint_url or host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
+        return not self.emulated and (not self.endpoint_url or not _is_near(host))
 
 
-def aws_settings(connection: ConnectionSettings) -> AwsSettings:
-    """What the settings say. Raises `ConfigurationError` for one that is wrong or unknown."""
+def aws_settings(
+    connection: ConnectionSettings, environment: Mapping[str, str] = MappingProxyType(os.environ)
+) -> AwsSettings:
+    """What the settings say, and the `environment` where they do not. Raises `ConfigurationError` for a setting that
+    is wrong or unknown."""
     values, setting = connection.values, connection.setting
     known = {key.lower(): values.get(key.lower(), "").strip() for key in _KEYS}
     _check_keys(setting, values.keys() - known.keys())
     return AwsSettings(
         name=connection.setting,
-        region=known["region"] or None,
-        endpoint_url=_endpoint(setting, known["endpointurl"]),
+        # As boto3 would do it, but known before it is there.
+        region=known["region"] or environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION"),
+        endpoint_url=_endpoint(setting, known["endpointurl"] or _usual_endpoint(environment)),
         profile=known["profile"] or None,
         bucket=known["bucket"] or None,
         bucket_prefix=_prefix(setting, "bucketPrefix", known["bucketprefix"], _BUCKET_PREFIX),
@@ -106,6 +120,21 @@ def _endpoint(setting: str, text: str) -> str | None:
             fix="Write it like http://127.0.0.1:4566.",
         )
     return text or None
+
+
+def _usual_endpoint(environment: Mapping[str, str]) -> str:
+    """What the environment says of all services; where it says more than that, it is left to boto3."""
+    names = [name for name in environment if name.startswith("AWS_ENDPOINT_URL")]
+    ignored = environment.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true"
+    return environment["AWS_ENDPOINT_URL"] if names == ["AWS_ENDPOINT_URL"] and not ignored else ""
+
+
+def _is_near(host: str) -> bool:
+    """Whether a host is on this machine, or on a network that is not the internet's."""
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return "." not in host or host.endswith(_NEAR)
 
 
 def _prefix(setting: str, key: str, text: str, rule: re.Pattern[str]) -> str:

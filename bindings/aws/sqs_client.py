@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from ..clock import Clock, new_id
-from ..errors import AccessDenied, FunchostError, QueueMissing
+from ..errors import AccessDenied, FunchostError, QueueMissing, StoreError
 from .batching import MOST_ENTRIES, Batcher
 from .errors import Unprocessed, failure_of
 from .session import AwsSession
@@ -59,14 +59,18 @@ class QueueFacts:
 class QueueClient:
     """One queue, by its name on SQS. Raises `QueueMissing`, `AccessDenied` and `StoreError`; all of them heal."""
 
-    def __init__(self, session: AwsSession, name: str, clock: Clock) -> None:
+    def __init__(self, session: AwsSession, name: str, clock: Clock, *, may_create: bool) -> None:
         self.name = name
+        self._may_create = may_create
         self.fifo = name.endswith(".fifo")
         self._session = session
         self._clock = clock
         self._facts: QueueFacts | None = None
         self._asked_at = 0.0
         self._asking = asyncio.Lock()
+        #: How often the queue was asked, and why it did not answer the last time.
+        self._asked = 0
+        self._unanswered: StoreError | None = None
         self._attempt = new_id()
         self._sends = Batcher[dict[str, Any]](self._send, weigh=size_of, in_order=self.fifo)
         self._deletes = Batcher[str](self._delete)
@@ -78,13 +82,36 @@ class QueueClient:
         return self._facts.lease if self._facts else SHORTEST_LEASE
 
     async def facts(self, *, create: bool = False) -> QueueFacts:
-        """What the queue says of itself, asked anew every few minutes. With `create` it is made when missing."""
+        """What the queue says of itself, asked anew every few minutes. With `create` it is made when missing.
+
+        While it cannot be asked, what it said before goes on to count.
+        """
+        asked = self._asked
         async with self._asking:
             now = self._clock.monotonic()
+            if self._facts is None and self._unanswered and asked != self._asked:
+                raise self._unanswered  # it was asked while this one waited
             if self._facts is None or now - self._asked_at > BELIEVED:
-                self._facts = await self._ask(create)
+                self._facts = await self._ask_again(create)
                 self._asked_at = now
             return self._facts
+
+    async def _ask_again(self, create: bool) -> QueueFacts:
+        self._unanswered = None
+        known = self._facts
+        try:
+            return await self._ask(create)
+        except StoreError as error:
+            self._unanswered = error
+            if known is None:
+                raise
+            return known
+        except AccessDenied:
+            if known is None:
+                raise
+            return known
+        finally:
+            self._asked += 1
 
     async def receive(self, limit: int, visibility: int, wait: int) -> list[dict[str, Any]]:
         """Up to ten messages, as SQS delivers them; `visibility` and `wait` are seconds."""
@@ -174,7 +201,7 @@ class QueueClient:
             found = await self._session.call("sqs", "get_queue_url", QueueName=self.name)
         except QueueMissing as error:
             self._facts = None
-            if not (create and self._session.settings.create_queues):
+            if not (create and self._may_create):
                 raise self._missing() from error
             attributes = {"FifoQueue": "true"} if self.fifo else {}
             found = await self._session.call(

@@ -85,8 +85,7 @@ def content_of(received: Mapping[str, Any], *, fifo: bool) -> Content:
     for name in _TRACE:
         if name in attributes:
             properties[name] = attributes.pop(name).get("StringValue", "")
-    header = from_aws(system.get("AWSTraceHeader", ""))
-    if header:
+    if "AWSTraceHeader" in system and (header := from_aws(system["AWSTraceHeader"])):
         properties.setdefault("traceparent", header)
     if attributes:
         properties[_FOREIGN] = {name: _plain(value) for name, value in attributes.items()}

@@ -18,7 +18,15 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 from ..clock import Clock, SystemClock, from_milliseconds
-from ..errors import AccessDenied, BindingError, MessageTooLarge, QueueMissing, ReceiptLost, StoreError
+from ..errors import (
+    AccessDenied,
+    BindingError,
+    FunchostError,
+    MessageTooLarge,
+    QueueMissing,
+    ReceiptLost,
+    StoreError,
+)
 from ..queue import OutgoingMessage, PeekedMessage, QueueDepth, QueueMessage
 from ..table import OutgoingEntity
 from .session import AwsSession
@@ -100,6 +108,8 @@ class SqsQueues:
         self._released = PropertiesMemory()
         #: Queues whose last poll waited for messages as long as it was to.
         self._waited: set[str] = set()
+        #: Queues whose last poll failed.
+        self._failed: set[str] = set()
 
     # -- sending
 
@@ -107,6 +117,8 @@ class SqsQueues:
         self, messages: Sequence[OutgoingMessage], entities: Sequence[OutgoingEntity] = ()
     ) -> None:
         _refuse(entities)
+        if not messages:
+            return
         # All are checked before the first one goes.
         entries = [(message.queue, await self._entry(message)) for message in messages]
         queues = dict.fromkeys(queue for queue, _ in entries)
@@ -129,11 +141,22 @@ class SqsQueues:
         return self._client(queue).lease
 
     async def receive(self, queue: str, limit: int, lease: timedelta | None = None) -> list[QueueMessage]:
+        try:
+            messages = await self._receive(queue, limit, lease)
+        except FunchostError:
+            self._failed.add(queue)
+            raise
+        self._failed.discard(queue)
+        return messages
+
+    async def _receive(self, queue: str, limit: int, lease: timedelta | None) -> list[QueueMessage]:
         client = self._client(queue)
         facts = await client.facts(create=self._own)
         seconds = min(math.ceil((lease or facts.lease).total_seconds()), LONGEST_VISIBILITY)
+        # After a failure the first poll does not wait for messages: that it works again is to show at once.
+        poll = timedelta(0) if queue in self._failed else self._poll
         began = self._clock.monotonic()
-        found = await client.receive(limit, seconds, int(self._poll.total_seconds()))
+        found = await client.receive(limit, seconds, int(poll.total_seconds()))
         now = self._clock.monotonic()
         if found or now - began >= SHORT_POLL:
             self._waited.add(queue)

@@ -40,7 +40,10 @@ class HostApi:
         return 200, None
 
     async def status(self, call: AdminCall) -> Answer:
-        """State, version and identity; `pid`, `workers` and `draining` are ours."""
+        """State, version and identity; from `pid` on it is ours.
+
+        `waiting` tells which functions are kept from work and why, `cloud` what is done at services that others use.
+        """
         host = self._host
         settings = host.configuration.settings
         bundle = settings.host_json.extensionBundle
@@ -62,6 +65,8 @@ class HostApi:
             "pid": host.pid,
             "workers": host.pool.pids,
             "draining": host.availability.draining,
+            "waiting": {one.name: one.state for one in host.functions.status() if one.waits},
+            "cloud": [use.document for use in host.cloud_uses],
         }
         if bundle:
             status["extensionBundle"] = {"id": bundle.get("id"), "version": bundle.get("version")}

@@ -73,6 +73,18 @@ def test_attributes_are_as_moto_has_them(aws: Aws) -> None:
     assert told["ApproximateNumberOfMessages"] == "2"
 
 
+def test_a_trace_header_that_is_sent_in_a_batch_arrives(aws: Aws) -> None:
+    url = aws.create_queue("jobs")
+    header = {"DataType": "String", "StringValue": "Root=1-5759e988-bd862e3fe1be46a994272793"}
+    entries = [
+        {"Id": "a", "MessageBody": "a", "MessageSystemAttributes": {"AWSTraceHeader": header}},
+        {"Id": "b", "MessageBody": "b"},
+    ]
+    aws.sqs.send_message_batch(QueueUrl=url, Entries=entries)
+    got = {message["Body"]: message["Attributes"].get("AWSTraceHeader") for message in aws.receive("jobs")}
+    assert got == {"a": header["StringValue"], "b": None}
+
+
 def test_a_message_whose_retention_is_over_is_not_delivered(aws: Aws) -> None:
     aws.create_queue("jobs", MessageRetentionPeriod="60")
     aws.send("jobs", "old")

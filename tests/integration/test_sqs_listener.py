@@ -34,9 +34,9 @@ class CountingSession(AwsSession):
         super().__init__(*arguments)
         self.calls: Counter[str] = Counter()
 
-    async def long_call(self, service: str, operation: str, **arguments: Any) -> dict[str, Any]:
+    async def _called(self, service: str, operation: str, *arguments: Any, **how: Any) -> dict[str, Any]:
         self.calls[operation] += 1
-        return await super().long_call(service, operation, **arguments)
+        return await super()._called(service, operation, *arguments, **how)
 
 
 class Bench:

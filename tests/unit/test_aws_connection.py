@@ -133,9 +133,9 @@ async def test_a_client_is_made_once_however_many_ask_for_it_at_the_same_time(
     made: list[str] = []
     make = session._made
 
-    def noted(service: str) -> Any:
+    def noted(service: str, patient: bool) -> Any:
         made.append(service)
-        return make(service)
+        return make(service, patient)
 
     monkeypatch.setattr(session, "_made", noted)
     clients = await asyncio.gather(*(in_thread(lambda: session.client("sqs")) for _ in range(8)))

@@ -13,7 +13,7 @@ from funchost.host.app.discovery import Discovery, Finder
 from funchost.host.app.function_json import fields_of, is_function_name
 from funchost.host.app.function_models import NOT_SERVED, TRIGGER_FIELDS, FunctionJson
 from funchost.host.config.settings import Settings
-from funchost.host.workers.call import Indexed
+from funchost.host.workers.frames import Indexed
 from funchost.triggers.descriptor import (
     Policy,
     QueuePolicy,

@@ -48,15 +48,22 @@ class FakeTrigger(Trigger):
 
 
 class FakeExecutor:
+    def __init__(self) -> None:
+        self.trouble: dict[str, str] = {}
+
     def deliver(self, function: FunctionDescriptor) -> Deliver:
         return cast(Deliver, None)
+
+    def waits(self, function: str) -> str | None:
+        return self.trouble.get(function)
 
 
 class Bench:
     """Three functions in service: one of HTTP and two others."""
 
     def __init__(self) -> None:
-        self.functions = Functions(cast(Executor, FakeExecutor()), memory_resources())
+        self.executor = FakeExecutor()
+        self.functions = Functions(cast(Executor, self.executor), memory_resources())
         self.found = [
             make_function("httpTrigger", name="Ask"),
             make_function(name="Work"),
@@ -81,6 +88,16 @@ async def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
     monkeypatch.setattr(module, "trigger_class", lambda kind: FakeTrigger)
     monkeypatch.setattr(FakeTrigger, "made", {})
     return Bench()
+
+
+async def test_a_function_whose_events_wait_says_what_for(bench: Bench) -> None:
+    await bench.functions.listen()
+    bench.executor.trouble["Work"] = "no network"
+    assert {status.name: status.state for status in bench.functions.status()} == {
+        "Ask": "listening",
+        "Tick": "listening",
+        "Work": "waiting: no network",
+    }
 
 
 async def test_a_pause_stops_all_listeners_but_those_of_http(bench: Bench) -> None:

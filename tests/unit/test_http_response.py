@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from funchost.bindings.errors import ConfigurationError
-from funchost.triggers.base import Outcome, Status
+from funchost.triggers.base import ErrorInfo, Outcome, Status
 from funchost.triggers.common_headers import with_headers
 from funchost.triggers.cors import Cors
 from funchost.triggers.http_request import origin_form, parse_query
@@ -203,6 +203,15 @@ def test_a_failure_tells_the_caller_nothing(status: Status) -> None:
 
 def test_an_interruption_asks_to_come_again() -> None:
     assert render(outcome("none", status=Status.INTERRUPTED)) == Reply(503, (("Retry-After", "1"),))
+
+
+def test_a_lock_that_cannot_be_asked_for_is_told_without_what_only_the_host_should_know() -> None:
+    waited = outcome("none", status=Status.INTERRUPTED)
+    waited.error = ErrorInfo("LockUnavailable", "s3://secret-bucket is away")
+    reply = render(waited)
+    assert reply.status == 503
+    assert reply.headers == (TEXT, ("Retry-After", "5"))
+    assert isinstance(reply.body, bytes) and b"lock" in reply.body and b"secret-bucket" not in reply.body
 
 
 def test_forced_headers_replace_and_default_headers_fill_in() -> None:

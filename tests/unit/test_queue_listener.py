@@ -15,6 +15,7 @@ from funchost.bindings.errors import MessageTooLarge, QueueMissing, StoreError
 from funchost.bindings.memory_queues import MemoryQueues
 from funchost.bindings.queue import LEASE, OutgoingMessage, QueueMessage
 from funchost.bindings.table import OutgoingEntity
+from funchost.triggers import queue_listener, queue_settlement
 from funchost.triggers.base import ErrorInfo, Outcome, Status, TriggerEvent
 from funchost.triggers.descriptor import Policy, QueuePolicy, SingletonMode, SingletonPolicy
 from funchost.triggers.fields import QueueTriggerFields
@@ -62,6 +63,7 @@ class Bench:
         async def as_it_is(message: QueueMessage) -> TriggerEvent:
             return TriggerEvent(kind="queue", body=message.body)
 
+        self.resources = memory_resources(clock=self.clock, queues=self.store, report=self.told.append)
         self.listener = QueueListener(
             function="Work",
             queue="orders",
@@ -70,7 +72,7 @@ class Bench:
             deliver=self.deliver,
             to_event=to_event or as_it_is,
             poison_queue=poison_queue,
-            resources=memory_resources(clock=self.clock, queues=self.store, report=self.told.append),
+            resources=self.resources,
             concurrency=concurrency,
         )
         await self.listener.start()
@@ -134,6 +136,47 @@ async def test_a_threshold_of_nothing_waits_for_the_whole_batch(bench: Bench) ->
     bench.ends[1].set_result(make_outcome())
     await settle_down()
     assert len(bench.ends) == 4
+
+
+class _SlowToComplete(MemoryQueues):
+    """Completes nothing before it may."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        super().__init__(clock)
+        self.may = asyncio.Event()
+
+    async def complete(
+        self,
+        messages: Sequence[QueueMessage],
+        outputs: Sequence[OutgoingMessage] = (),
+        entities: Sequence[OutgoingEntity] = (),
+    ) -> None:
+        await self.may.wait()
+        await super().complete(messages, outputs, entities)
+
+
+@pytest.mark.parametrize(
+    ("policy", "run"),
+    [
+        ({"batch_size": 4, "new_batch_threshold": 2}, 8),
+        ({"batch_size": 4, "new_batch_threshold": 0}, 4),
+        ({"batch_size": 1, "new_batch_threshold": 1}, 2),
+        ({"batch_size": 4, "new_batch_threshold": 2, "concurrency": 2}, 2),
+    ],
+)
+async def test_others_run_while_messages_are_settled_unless_they_are_to_run_in_turn(
+    bench: Bench, policy: dict[str, int], run: int
+) -> None:
+    bench.store = store = _SlowToComplete(bench.clock)
+    await bench.send(20)
+    await bench.listen(**policy)
+    await settle_down()
+    assert len(bench.events) == run, "no more than a batch waits for its settlement"
+    store.may.set()
+    for _ in range(10):
+        await settle_down()
+    assert len(bench.events) == 20
+    assert await bench.held() == (0, 0, 0)
 
 
 @pytest.mark.parametrize(("concurrency", "most"), [(1, 1), (3, 3), (5, 5), (100, 6)])
@@ -380,6 +423,60 @@ async def test_a_store_that_fails_for_a_while_does_not_lose_a_settlement(
     await settle_down()
     assert len(bench.events) == 1
     assert await bench.held() == (0, 0, 0)
+
+
+async def test_messages_that_cannot_be_settled_are_told_once_for_all_of_them_and_all_tries(
+    bench: Bench, failing: Failing
+) -> None:
+    failing.failures["complete"] = [StoreError("no network")] * 12
+    await bench.send(4)
+    await bench.listen()
+    for _ in range(20):
+        await settle_down()
+    assert await bench.held() == (0, 0, 0)
+    assert bench.told == [
+        "Messages of 'orders' cannot be settled yet, which is tried again: no network",
+    ]
+
+
+async def test_what_a_store_does_not_let_be_settled_is_left_when_the_host_stops(
+    bench: Bench, failing: Failing, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(queue_settlement, "LAST_TRY", 0.0)
+    monkeypatch.setattr(queue_listener, "STOP_LOOK", 0.01)
+    failing.failures["complete"] = [StoreError("no network")] * 100_000
+    await bench.send()
+    listener = await bench.listen()
+    await settle_down()
+    # A reload stops it too: then the messages are settled, however long that takes.
+    stopping = asyncio.ensure_future(listener.stop())
+    await asyncio.sleep(0.05)
+    assert not stopping.done()
+    bench.resources.stopping.set()
+    await asyncio.wait_for(stopping, 5)
+    assert "1 message of 'orders' could not be settled, and comes again when its time is up." in caplog.text
+    assert await bench.held() == (0, 0, 1)
+
+
+async def test_a_stop_does_not_wait_for_a_poll_of_a_store_in_trouble(
+    bench: Bench, failing: Failing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue_listener, "FAILING_POLL", 0.01)
+    never = asyncio.Event()
+    polls: list[int] = []
+
+    async def receive(queue: str, limit: int, lease: timedelta = LEASE) -> list[QueueMessage]:
+        polls.append(limit)
+        if len(polls) == 1:
+            raise StoreError("no network")
+        await never.wait()
+        return []
+
+    monkeypatch.setattr(failing, "receive", receive)
+    listener = await bench.listen(max_polling_interval=timedelta(0))
+    await settle_down()
+    assert len(polls) == 2
+    await asyncio.wait_for(listener.stop(), 5)
 
 
 async def test_a_queue_that_cannot_be_read_is_reported_once_and_read_again(

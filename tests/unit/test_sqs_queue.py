@@ -488,6 +488,39 @@ async def test_after_a_poll_that_brought_something_the_next_one_follows_at_once(
     await asyncio.wait_for(service.queues.wait("orders", MINUTE), 0.5)
 
 
+async def test_the_first_poll_after_a_failure_does_not_wait_for_messages(service: Service) -> None:
+    settings = AwsSettings(name="Orders", region="eu-west-1")
+    queues = SqsQueues(StubbedSession(settings, service.client), service.clock)
+    service.found()
+    service.refuses("receive_message", "AccessDenied", 403)
+    for seconds in (0, 10):
+        expected = {**_receiving(), "VisibilityTimeout": 30, "WaitTimeSeconds": seconds}
+        service.stub.add_response("receive_message", {}, expected)
+    with pytest.raises(AccessDenied):
+        await queues.receive("orders", 10)
+    await queues.receive("orders", 10)
+    await queues.receive("orders", 10)
+
+
+async def test_who_waits_for_a_question_that_fails_does_not_ask_it_again(service: Service) -> None:
+    service.refuses("get_queue_url", "InternalFailure", 403, "no")
+    service.refuses("get_queue_url", "OverLimit", 403)
+    sends = [service.queues.send([message()]) for _ in range(5)]
+    with pytest.raises(BindingError):  # not of the kind that passes by itself: each asks for itself
+        await service.queues.send([message()])
+    told = await asyncio.gather(*sends, return_exceptions=True)
+    assert [type(each) for each in told] == [StoreError] * 5
+
+
+async def test_what_a_queue_has_said_counts_for_as_long_as_it_cannot_be_asked(service: Service) -> None:
+    await service.received("m")
+    service.clock.advance(timedelta(seconds=sqs_client.BELIEVED + 1))
+    service.refuses("get_queue_url", "OverLimit", 403)
+    service.receives("n")
+    [found] = await service.queues.receive("orders", 10)
+    assert found.id == "n"
+
+
 async def test_what_answers_nothing_at_once_is_not_asked_again_and_again(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
