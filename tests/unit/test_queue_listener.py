@@ -165,7 +165,7 @@ class _SlowToComplete(MemoryQueues):
     ],
 )
 async def test_others_run_while_messages_are_settled_unless_they_are_to_run_in_turn(
-    bench: Bench, policy: dict[str, int], run: int
+    bench: Bench, policy: dict[str, Any], run: int
 ) -> None:
     bench.store = store = _SlowToComplete(bench.clock)
     await bench.send(20)
