@@ -41,10 +41,6 @@ if TYPE_CHECKING:
 #: poll may go on, whose messages have to be given back as well.
 SETTLE_TIMEOUT = 12.0
 
-#: Seconds that a start waits for what hosts share, and between two looks at it while it cannot be used.
-CHECK_LIMIT = 5.0
-CHECK_PAUSE = 10.0
-
 #: How long what a start had begun may take to end when it fails: nothing runs yet.
 _ABORT = timedelta(seconds=1)
 
@@ -147,7 +143,8 @@ class Host:
         await self.wakeups.start()
         self.keys = Keys(self._storage.state)
         if self.configuration.options.mode is not Mode.INSPECT:
-            await self._begin_sharing(self._storage)
+            await self._storage.begin()
+            await self.keys.begin()
         from .http_service import make_front  # not before the workers are on their way
 
         # Also where nothing listens: an HTTP function that is run by hand still has its route.
@@ -161,21 +158,6 @@ class Host:
             self._clock,
             self._report,
         )
-
-    async def _begin_sharing(self, storage: HostStorage) -> None:
-        """What hosts share need not be within reach for this one to start: it is tried again."""
-        checking = asyncio.create_task(storage.check())
-        await asyncio.wait({checking}, timeout=CHECK_LIMIT)
-        if not checking.done() or not checking.result():
-            self._spawn(self._keep_checking(storage, checking))
-        await self.keys.begin()
-
-    async def _keep_checking(self, storage: HostStorage, checking: asyncio.Task[bool]) -> None:
-        usable = await checking
-        while not usable:
-            await asyncio.sleep(CHECK_PAUSE)
-            usable = await storage.check()
-        self._log.say("info", "What hosts share can be used now.")
 
     async def _provision(self) -> None:
         """Make at the emulator, if there is one, what the functions name."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable
 from functools import partial
@@ -26,6 +27,12 @@ from ..triggers.locks import Locks
 from .config.connection import Connection
 
 S = TypeVar("S")
+
+log = logging.getLogger("funchost.host.storage")
+
+#: Seconds that a start waits for what hosts share, and between two checks of it while it cannot be used.
+CHECK_LIMIT = 5.0
+CHECK_PAUSE = 10.0
 
 #: Seconds between two sweeps of messages whose time to live is over.
 SWEEP_INTERVAL = 60.0
@@ -129,6 +136,7 @@ class HostStorage:
         self.owner = local.owner
         self._shared = shared
         self._report = report
+        self._checking: asyncio.Task[None] | None = None
         #: Why what is shared could not be used at the last check.
         self.trouble: str | None = None
         if shared is None:
@@ -139,6 +147,20 @@ class HostStorage:
             kept = shared.host_state(app)
             self.state, self.queues = kept.state, kept.queues
             self.locks = Locks(kept.leases, local.owner, report=report)
+
+    async def begin(self) -> None:
+        """Check what is shared, and again until it can be used; returns after the first check, or `CHECK_LIMIT`."""
+        first = asyncio.create_task(self.check(), name="check what hosts share")
+        await asyncio.wait({first}, timeout=CHECK_LIMIT)
+        if not first.done() or not first.result():
+            self._checking = asyncio.create_task(self._check_until_usable(first))
+
+    async def _check_until_usable(self, first: asyncio.Task[bool]) -> None:
+        usable = await first
+        while not usable:
+            await asyncio.sleep(CHECK_PAUSE)
+            usable = await self.check()
+        log.info("What hosts share can be used now.")
 
     async def check(self) -> bool:
         """Whether what is shared can be used now; each reason why not is told once in a row."""
@@ -155,6 +177,8 @@ class HostStorage:
 
     async def close(self) -> None:
         """Give back leases and messages, and close the store."""
+        if self._checking:
+            self._checking.cancel()
         if self.locks is not self.local.locks:
             await self.locks.stop()
         await self.local.close()
