@@ -7,6 +7,8 @@ import secrets
 from pathlib import Path
 from typing import BinaryIO
 
+from .private_files import FOLDER_MODE, make_private_folder, private_opener
+
 #: How often a folder may be taken away between making it and renaming into it.
 _TRIES = 3
 
@@ -20,8 +22,8 @@ class FileDraft:
 
     def open(self) -> None:
         """Make the file."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self._path.open("xb")
+        make_private_folder(self._path.parent)
+        self._file = open(self._path, "xb", opener=private_opener)  # noqa: SIM115 - open until `finish`
 
     def write(self, content: bytes) -> None:
         """Add to the file."""
@@ -64,7 +66,7 @@ def _make_folder(folder: Path) -> None:
     if folder.is_dir():
         return
     _make_folder(folder.parent)
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
     _sync_folder(folder.parent)
 
 

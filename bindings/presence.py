@@ -21,6 +21,7 @@ from .counted import counted
 from .embedded_lease import free_leases_of
 from .errors import FunchostError
 from .lease import LEASE_PERIOD
+from .private_files import FILE_MODE, make_private_folder
 from .store import Store, signal
 
 #: Seconds between two looks at the other hosts.
@@ -53,6 +54,7 @@ class Presence:
 
     async def start(self) -> None:
         """Show this host, and give back at once what hosts held that died before."""
+        make_private_folder(Path(self._lock.lock_file).parent)
         self._lock.acquire(timeout=0)
         await self._beat()
         await self._bury_the_dead()
@@ -137,7 +139,7 @@ def _given_back(messages: int) -> str:
 
 
 def _lock_file(folder: Path, owner: str) -> FileLock:
-    return FileLock(folder / "hosts" / f"{owner}.lock")
+    return FileLock(folder / "hosts" / f"{owner}.lock", mode=FILE_MODE)
 
 
 def _is_unlocked(folder: Path, owner: str) -> bool:

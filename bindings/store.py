@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from .clock import Clock, SystemClock
 from .errors import StoreError, StoreInUseError
 from .filesystem import network_type
+from .private_files import FILE_MODE, FOLDER_MODE, make_private_folder, private_opener
 
 T = TypeVar("T")
 Operation = Callable[[sqlite3.Connection], Any]
@@ -53,6 +54,7 @@ class Store:
         self._inbox: queue.SimpleQueue[list[_Job] | None] = queue.SimpleQueue()
         self._closed = False
         _prepare_folder(folder)
+        _make_private(self.path)
         with contextlib.ExitStack() as opened:
             writer = self._connect(opened)
             _create_or_check(writer, self.path)
@@ -242,16 +244,29 @@ def _prepare_folder(folder: Path) -> None:
         )
     try:
         is_new = not folder.exists()
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(folder)
         # Keys and message bodies are nobody else's business, least of all a repository's.
-        folder.chmod(0o700)
+        folder.chmod(FOLDER_MODE)
         if is_new:
-            (folder / ".gitignore").write_text("*\n")
+            with open(folder / ".gitignore", "w", opener=private_opener) as file:
+                file.write("*\n")
     except OSError as error:
         raise StoreError(
             f"The store folder {folder} cannot be made or used ({error.strerror}). "
             "Make it writable, or name another with --store."
         ) from error
+
+
+def _make_private(path: Path) -> None:
+    """Have the file made as its owner's alone; SQLite makes those beside it like it. One that is older is mended."""
+    # One that is there is not opened: to close it would take the locks of another store of this process on it.
+    try:
+        if not path.exists():
+            open(path, "xb", opener=private_opener).close()
+        elif path.stat().st_mode & 0o077:
+            path.chmod(FILE_MODE)
+    except OSError:
+        pass  # opening it as a store meets the same error, and tells what to do
 
 
 def _create_or_check(connection: sqlite3.Connection, path: Path) -> None:

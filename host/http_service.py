@@ -5,7 +5,8 @@ Imported once the workers are on their way: aiohttp takes longer to import than 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from ..triggers.cors import Cors
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
 def make_front(host: Host) -> HttpFront:
     """The front of a host, not started yet."""
-    return HttpFront(_options(host), authorize=host.authorize, admin=Admin(host).handle)
+    options = _options(host)
+    return HttpFront(options, authorize=host.authorize, admin=Admin(host, options.patience).handle)
 
 
 def _options(host: Host) -> FrontOptions:
@@ -32,20 +34,27 @@ def _options(host: Host) -> FrontOptions:
         max_outstanding_requests=http.maxOutstandingRequests,
         max_concurrent_requests=http.maxConcurrentRequests,
         body_limit=limit or FrontOptions().body_limit,
+        patience=_patience(app),
         custom_headers=http.customHeaders,
         home_page=_home_page(host, app),
         cors=_cors(host, app),
     )
 
 
-def _home_page(host: Host, app: AppSettings) -> Callable[[], bytes] | None:
+def _patience(app: AppSettings) -> float:
+    """Seconds that callers may take to send a request: 30 unless the setting says otherwise, 0 for any time."""
+    seconds = whole_number(app.get("FUNCHOST_REQUEST_TIMEOUT"), 0, 86_400)
+    return FrontOptions().patience if seconds is None else seconds or math.inf
+
+
+def _home_page(host: Host, app: AppSettings) -> Callable[[Mapping[str, str]], bytes] | None:
     if (app.get("AzureWebJobsDisableHomepage") or "").lower() == "true":
         return None
 
-    def page() -> bytes:
+    def page(headers: Mapping[str, str]) -> bytes:
         from .admin.home_page import home_page  # a page that few look at, and none at the start
 
-        return home_page(host)
+        return home_page(host, headers)
 
     return page
 

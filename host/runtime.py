@@ -12,6 +12,8 @@ from pathlib import Path
 
 import msgspec
 
+from ..bindings.private_files import private_opener
+
 #: The store is beside the app, unless `--store` says otherwise.
 STORE_FOLDER = ".funchost"
 
@@ -84,7 +86,8 @@ def _read(path: Path) -> Runtime | None:
 def _write(path: Path, runtime: Runtime) -> None:
     # Readers see the old file or the new one, never half of it.
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(msgspec.json.format(msgspec.json.encode(runtime)) + b"\n")
+    with open(temporary, "wb", opener=private_opener) as file:
+        file.write(msgspec.json.format(msgspec.json.encode(runtime)) + b"\n")
     temporary.replace(path)
 
 

@@ -23,9 +23,14 @@ class FrontOptions:
     max_concurrent_requests: int = -1
     #: Bytes of a request's body.
     body_limit: int = 104_857_600
+    #: Seconds that a request's head may take, and that its body may be waited for (`Pace`).
+    patience: float = 30.0
+    #: Seconds that a connection is kept without a request.
+    idle_timeout: float = 130.0
     custom_headers: Mapping[str, str] = field(default_factory=dict)
-    #: Gives the HTML that is shown at the root where no function is; without it there is nothing (204).
-    home_page: Callable[[], bytes] | None = None
+    #: Gives the HTML that is shown at the root where no function is, to a request with these headers; without it there
+    #: is nothing (204).
+    home_page: Callable[[Mapping[str, str]], bytes] | None = None
     #: First segments of paths that go to the admin handler.
     admin_prefixes: frozenset[str] = frozenset({"admin", "runtime"})
     cors: Cors | None = None

@@ -14,10 +14,12 @@ from typing import NamedTuple, cast
 from aiohttp.web import BaseRequest, StreamResponse
 from multidict import istr
 
+from ..bindings.errors import StoreError
 from .base import Outcome
 from .common_headers import CommonHeaders
 from .http_endpoint import Endpoint, FrontOptions
 from .http_gate import HTML, Gate
+from .http_pace import Pace
 from .http_request import (
     SMALL_BODY,
     BodyError,
@@ -44,7 +46,7 @@ from .throttle import Throttle
 log = logging.getLogger(__name__)
 
 AdminHandler = Callable[[BaseRequest], Awaitable[StreamResponse]]
-#: Whether a key (or none) opens a function that asks for a level.
+#: Whether a key (or none) opens a function that asks for a level. Raises `StoreError` while no keys are known.
 Authorize = Callable[[str | None, str, str], bool]
 
 #: Ready for lookup, since every request asks for it.
@@ -56,6 +58,8 @@ NO_HOME = Reply(204)
 THROTTLED = Reply(429, (("X-FUNCTION-SCALEOUT", "1"),))
 NOT_FOUND = Reply(404)
 UNAUTHORIZED = Reply(401)
+#: No key can be judged, since the store did not yet tell which there are.
+KEYS_UNREAD = Reply(503, (("Retry-After", "1"),))
 
 
 class _Call(NamedTuple):
@@ -106,7 +110,7 @@ class HttpFront:
 
     async def start(self, address: str, port: int) -> int:
         """Listen, and return the port (0 takes any free one). Raises `OSError` when it cannot be had."""
-        server = HttpServer(self._answer)
+        server = HttpServer(self._answer, self.options.patience, self.options.idle_timeout)
         loop = asyncio.get_running_loop()
         self._sockets = await loop.create_server(server, address, port, backlog=1024)
         self._server = server
@@ -142,7 +146,7 @@ class HttpFront:
             return self._whole(request, refusal)
         match = match or self._current_router().match_segments(request.method, segments)
         if match is None and not segments and request.method in ("GET", "HEAD"):
-            return self._whole(request, self._home())
+            return self._whole(request, self._home(request))
         call = _Call(request, target, parse_query(query), match)
         if self._throttle is None:
             return await self._execute(call)
@@ -155,9 +159,9 @@ class HttpFront:
             self._router = Router.build(endpoint.route for endpoint in self._endpoints.values())
         return self._router
 
-    def _home(self) -> Reply:
+    def _home(self, request: BaseRequest) -> Reply:
         page = self.options.home_page
-        return Reply(200, _HOME, page()) if page else NO_HOME
+        return Reply(200, _HOME, page(request.headers)) if page else NO_HOME
 
     async def _execute(self, call: _Call) -> StreamResponse:
         route, params = call.match or (None, {})
@@ -180,6 +184,12 @@ class HttpFront:
         """Why the caller may not run this function, or None when it may."""
         if endpoint.auth_level == "anonymous" and not endpoint.disabled:
             return None
+        try:
+            return self._judged(call, endpoint)
+        except StoreError:
+            return KEYS_UNREAD
+
+    def _judged(self, call: _Call, endpoint: Endpoint) -> Reply | None:
         function = endpoint.route.function
         key = call.request.headers.get(_KEY) or call.query.get("code")
         if endpoint.auth_level != "anonymous" and not self._authorize(key, endpoint.auth_level, function):
@@ -226,9 +236,10 @@ class HttpFront:
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             # That was no part of the response.
             request.writer.output_size = 0
+        pace = Pace(self.options.patience)
         if length is not None and length <= SMALL_BODY:
-            return await read_small(request.content, function)
-        return RequestBody(request.content, function, self.options.body_limit)
+            return await read_small(request.content, function, pace)
+        return RequestBody(request.content, function, self.options.body_limit, pace)
 
     def _whole(self, request: BaseRequest, reply: Reply) -> StreamResponse:
         return WholeResponse(self._dressed(request, reply))

@@ -30,14 +30,18 @@ class Refusals:
     def status(self, error: BaseException | None) -> int:
         """The status for a request that the server could not read for this reason."""
         status, reason = _judged(error)
+        self.tell(status, reason)
+        return status
+
+    def tell(self, status: int, reason: str) -> None:
+        """Tell that a request was refused with this status, unless another was told a moment ago."""
         now = self._now()
         if now < self._pause_ends:
             self._untold += 1
-            return status
+            return
         more = f" So were {self._untold} more before it." if self._untold else ""
         log.warning("A request was refused with %d: %s.%s", status, reason, more)
         self._pause_ends, self._untold = now + PAUSE, 0
-        return status
 
 
 def _judged(error: BaseException | None) -> tuple[int, str]:

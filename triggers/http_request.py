@@ -11,6 +11,7 @@ from multidict import istr
 
 from ..bindings.expressions import payload_metadata
 from .base import TriggerEvent
+from .http_pace import Pace, TooSlow
 
 if TYPE_CHECKING:
     from aiohttp.web import BaseRequest
@@ -37,8 +38,9 @@ def too_large(function: str, limit: int) -> BodyError:
 class RequestBody:
     """A large body, piece by piece as it is asked for: what is not read yet waits in the caller's socket."""
 
-    def __init__(self, content: StreamReader, function: str, limit: int) -> None:
+    def __init__(self, content: StreamReader, function: str, limit: int, pace: Pace) -> None:
         self._content = content
+        self._pace = pace
         self._function = function
         self._limit = limit
         self._size = 0
@@ -52,7 +54,7 @@ class RequestBody:
         if self.error is not None:
             raise self.error
         try:
-            chunk = await read_some(self._content, self._function)
+            chunk = await read_some(self._content, self._function, self._pace)
             self._size += len(chunk)
             if self._size > self._limit:
                 raise too_large(self._function, self._limit)
@@ -64,19 +66,21 @@ class RequestBody:
         return chunk
 
 
-async def read_some(content: StreamReader, function: str) -> bytes:
+async def read_some(content: StreamReader, function: str, pace: Pace) -> bytes:
     """What has come of a body, waiting for more if need be; empty at its end. Raises `BodyError`."""
     try:
-        return await content.readany()
+        return await pace.read(content)
+    except TooSlow as error:
+        raise BodyError(function, 408, "came too slowly (FUNCHOST_REQUEST_TIMEOUT)") from error
     except Exception as error:
         raise BodyError(function, 400, "is malformed, or ended too early") from error
 
 
-async def read_small(content: StreamReader, function: str) -> bytes:
+async def read_small(content: StreamReader, function: str, pace: Pace) -> bytes:
     """A whole body. Raises `BodyError` when it breaks off."""
-    body = await read_some(content, function)
+    body = await read_some(content, function, pace)
     while not content.at_eof():
-        body += await read_some(content, function)
+        body += await read_some(content, function, pace)
     return body
 
 

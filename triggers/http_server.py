@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import AsyncIterable, Awaitable, Callable
 from email.utils import formatdate
@@ -22,17 +23,21 @@ log = logging.getLogger(__name__)
 
 #: A longer body goes out in a write of its own, so that it is not copied.
 _ONE_WRITE = 64 * 1024
+_TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 
 class Connection(RequestHandler):
     """One client's connection: tells when it is lost, and never shows or logs a traceback for bad input."""
 
-    __slots__ = ("_lost", "_refusals")
+    __slots__ = ("_head_timer", "_lost", "_patience", "_refusals")
 
-    def __init__(self, *arguments: Any, refusals: Refusals, **options: Any) -> None:
+    def __init__(self, *arguments: Any, refusals: Refusals, patience: float, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._refusals = refusals
+        self._patience = patience
+        #: Runs while a part of a request's head has come.
+        self._head_timer: asyncio.TimerHandle | None = None
         self._lost: Callable[[], None] | None = None
 
     def watch(self, callback: Callable[[], None]) -> None:
@@ -46,8 +51,32 @@ class Connection(RequestHandler):
         """The request is over: nobody wants to know any more."""
         self._lost = None
 
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        # There is a waiter while no request is being answered, and a message once a head is whole.
+        waits = self._waiter is not None and not self._messages
+        if self._head_timer is None:
+            if waits and not math.isinf(self._patience):
+                self._head_timer = self._loop.call_later(self._patience, self._too_slow)
+        elif not waits:
+            self._stop_timer()
+
+    def _too_slow(self) -> None:
+        """The head has not come in time: nothing will be asked, and the client is told that."""
+        self._head_timer = None
+        if self.transport is not None and self._waiter is not None:
+            self._refusals.tell(408, f"its head did not come within {self._patience:g} s")
+            self.transport.write(_TOO_SLOW)
+            self.force_close()
+
+    def _stop_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
     def connection_lost(self, exc: BaseException | None) -> None:
         super().connection_lost(exc)
+        self._stop_timer()
         callback, self._lost = self._lost, None
         if callback is not None:
             callback()
@@ -75,8 +104,16 @@ class Connection(RequestHandler):
 class HttpServer(Server):
     """aiohttp's server with our connections: bodies as they were sent, no access log."""
 
-    def __init__(self, handler: Callable[[BaseRequest], Awaitable[StreamResponse]]) -> None:
+    def __init__(
+        self,
+        handler: Callable[[BaseRequest], Awaitable[StreamResponse]],
+        patience: float,
+        idle_timeout: float,
+    ) -> None:
+        """`patience`: seconds that the head of a request may take; `idle_timeout`: those between two requests."""
         super().__init__(handler)
+        self._patience = patience
+        self._idle_timeout = idle_timeout
         self._refusals = Refusals()
 
     def __call__(self) -> Connection:
@@ -85,6 +122,8 @@ class HttpServer(Server):
             self,
             loop=loop,
             refusals=self._refusals,
+            patience=self._patience,
+            keepalive_timeout=self._idle_timeout,
             access_log=None,
             auto_decompress=False,
             max_line_size=LONGEST_URL,

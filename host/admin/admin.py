@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import msgspec
 from aiohttp.web import BaseRequest, Response, StreamResponse
 
-from ...bindings.errors import FunchostError, NotFound
+from ...bindings.errors import FunchostError, NotFound, StoreError
+from ...triggers.http_pace import Pace, TooSlow
 from .call import ANY, AdminCall, Answer, Handlers
+from .caller import is_developers, is_foreign
 from .functions import FunctionsApi
 from .host import HostApi
 from .keys import key_routes
@@ -26,12 +28,17 @@ Route = tuple[str, ...]
 
 _PING, _STATUS = ("host", "ping"), ("host", "status")
 
+_FOREIGN = {"error": "Requests from other origins are refused."}
+_BY_KEY = {"error": "Without the master key this is open only at localhost, and not through a proxy."}
+
 
 class Admin:
-    """Answers `/admin/…`. Every path but the ping asks for the master key where keys are asked for at all."""
+    """Answers `/admin/…`. Every path but the ping asks for the master key, unless a developer's host is asked here."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, patience: float) -> None:
+        """A body is waited for with this patience (`Pace`)."""
         self._host = host
+        self._patience = patience
         self._routes = {tuple(path.split("/")): handlers for path, handlers in _table(host).items()}
 
     async def handle(self, request: BaseRequest) -> StreamResponse:
@@ -39,10 +46,22 @@ class Admin:
         # Dots are not resolved: who keeps /admin from callers by its name shall not be got around.
         path = request.raw_path.partition("?")[0].removeprefix("/").removesuffix("/")
         prefix, *parts = [unquote(part) for part in path.split("/")]
-        route = self._route(parts) if prefix.lower() == "admin" else None
+        try:
+            return await self._answer(request, parts if prefix.lower() == "admin" else None)
+        except NotFound as error:
+            return _response(404, {"error": str(error)})
+        except TooSlow as error:
+            return _response(408, {"error": str(error)})
+        except StoreError as error:
+            return _response(503, {"error": str(error)})
+        except FunchostError as error:
+            return _response(400, {"error": str(error)})
+
+    async def _answer(self, request: BaseRequest, parts: list[str] | None) -> StreamResponse:
+        route = None if parts is None else self._route(parts)
         if route != _PING and (refusal := self._refusal(request)):
             return _response(*refusal)
-        if route is None:
+        if parts is None or route is None:
             return _response(404, None)
         handlers = self._routes[route]
         if request.method not in handlers:
@@ -50,12 +69,8 @@ class Admin:
         if not self._host.is_open and route not in (_PING, _STATUS):
             return _response(503, {"error": "The host is not running: it is starting or stopping."})
         names = [part for wanted, part in zip(route, parts, strict=True) if wanted == ANY]
-        try:
-            return _response(*await handlers[request.method](AdminCall(request, names, self._host.url)))
-        except NotFound as error:
-            return _response(404, {"error": str(error)})
-        except FunchostError as error:
-            return _response(400, {"error": str(error)})
+        call = AdminCall(request, names, self._host.url, Pace(self._patience))
+        return _response(*await handlers[request.method](call))
 
     def _route(self, parts: list[str]) -> Route | None:
         for route in self._routes:
@@ -65,10 +80,14 @@ class Admin:
         return None
 
     def _refusal(self, request: BaseRequest) -> Answer | None:
-        if _is_foreign(request):
-            return 403, {"error": "Requests from other origins are refused."}
+        if is_foreign(request.headers):
+            return 403, _FOREIGN
+        if is_developers(self._host.configuration, request.headers):
+            return None
         key = request.headers.get("x-functions-key") or request.query.get("code")
-        return None if self._host.authorize(key, "admin", "") else (401, None)
+        if self._host.keys.authorize(key, "admin", ""):
+            return None
+        return 401, None if self._host.configuration.asks_for_keys else _BY_KEY
 
 
 def _table(host: Host) -> dict[str, Handlers]:
@@ -102,14 +121,3 @@ def _response(status: int, value: object) -> Response:
         # Names of files that are no Unicode, and numbers of any length, which stand in what people wrote.
         body = json.dumps(value).encode()
     return Response(status=status, body=body, content_type="application/json", charset="utf-8")
-
-
-def _is_foreign(request: BaseRequest) -> bool:
-    """Whether a page of another site had a browser send this."""
-    origin = request.headers.get("Origin")
-    if origin is None:
-        return request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin")
-    try:
-        return urlsplit(origin).netloc != request.headers.get("Host")
-    except ValueError:
-        return True

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 from aiohttp.web import BaseRequest
 
-from ...bindings.errors import BindingError
+from ...bindings.errors import BindingError, FunchostError
+from ...triggers.http_pace import Pace
 
 #: The largest body of a call, in bytes.
 MAX_BODY = 16 * 1024 * 1024
@@ -25,8 +26,9 @@ Answer = tuple[int, Any]
 class AdminCall:
     """A request that may be answered."""
 
-    def __init__(self, request: BaseRequest, names: list[str], url: str) -> None:
+    def __init__(self, request: BaseRequest, names: list[str], url: str, pace: Pace) -> None:
         self._request = request
+        self._pace = pace
         #: The segments of the path that stand where its route has `ANY`.
         self.names = names
         self._url = url
@@ -49,14 +51,14 @@ class AdminCall:
         return "Content-Type" in self._request.headers and self._request.content_type == _RAW
 
     async def body(self) -> bytes:
-        """The whole body. Raises `BindingError` where it is too large or breaks off."""
+        """The whole body. Raises `BindingError` where it is too large or breaks off, `TooSlow`."""
         body = bytearray()
         try:
-            async for chunk in self._request.content.iter_any():
+            while chunk := await self._pace.read(self._request.content):
                 body += chunk
                 if len(body) > MAX_BODY:
                     raise BindingError(f"The body is over {MAX_BODY} bytes.")
-        except BindingError:
+        except FunchostError:
             raise
         except Exception as error:
             raise BindingError("The body is malformed, or it ended too early.") from error

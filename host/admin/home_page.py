@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from html import escape
 from string import Template
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from ...triggers.descriptor import Problem
 from ...triggers.http import HttpTrigger
 from ..served_function import FunctionStatus, ServedFunction
+from .caller import is_developers
 
 if TYPE_CHECKING:
     from ..host import Host
@@ -105,9 +107,9 @@ _NOTHING = """\
 <p>There are none yet. <code>funchost new hello --trigger http</code> makes one.</p>"""
 
 
-def home_page(host: Host) -> bytes:
-    """The page as HTML. Where keys are asked for it tells nothing of the app."""
-    if host.configuration.asks_for_keys:
+def home_page(host: Host, headers: Mapping[str, str]) -> bytes:
+    """The page as HTML, for a request with these headers. To all but a developer it tells nothing of the app."""
+    if not is_developers(host.configuration, headers):
         page = _PAGE.substitute(title="funchost", content=_RUNS)
     else:
         name = host.configuration.root.name or "funchost"

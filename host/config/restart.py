@@ -16,6 +16,7 @@ _SETTINGS = (
     "TZ",
     "FUNCTIONS_WORKER_PROCESS_COUNT",
     "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT",
+    "FUNCHOST_REQUEST_TIMEOUT",
     "AzureWebJobsDisableHomepage",
 )
 

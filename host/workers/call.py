@@ -12,6 +12,7 @@ from ...bindings.errors import FunchostError
 from ...triggers.base import ErrorInfo
 from ...triggers.descriptor import Binding, FunctionDescriptor
 from ..worker.protocol import split
+from .frames import Header
 
 
 class WorkerLost(FunchostError):
@@ -41,21 +42,6 @@ class IndexFailed(FunchostError):
         self.error = error
 
 
-class Indexed(msgspec.Struct, frozen=True):
-    """One function that decorators define, as a worker found it."""
-
-    name: str
-    #: The folder of its code.
-    directory: str
-    #: Where its code stands; empty and None where that cannot be told.
-    file: str
-    line: int | None
-    #: The function's name in the code.
-    entryPoint: str
-    #: What a function.json would hold.
-    document: dict[str, Any]
-
-
 class Call(msgspec.Struct):
     """One invocation for a worker."""
 
@@ -81,8 +67,11 @@ class Result(msgspec.Struct, kw_only=True):
     wrote: list[str]
 
 
-def read_result(header: dict[str, Any], body: bytes, stream: AsyncIterable[bytes] | None = None) -> Result:
-    """What a `result` frame says; `stream` is the content where it follows in pieces."""
+def read_result(header: Header, body: bytes, stream: AsyncIterable[bytes] | None = None) -> Result:
+    """What a `result` frame says; `stream` is the content where it follows in pieces.
+
+    Raises `KeyError` and `ValueError` for one that says too little, or contradicts itself.
+    """
     outputs: list[tuple[str, str, bytes]] = []
     if "outputs" in header:
         body, *contents = split(body, header["sizes"])

@@ -10,15 +10,15 @@ from typing import Any
 import msgspec
 
 from ..worker.protocol import FrameParser, ProtocolError, frame
+from .frames import Header, decode_header
 
-_decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
 #: Frames that are written without waiting for more.
 _MOST_WAITING = 16
 
 #: Called with the header and the body of each frame that came in.
-OnFrame = Callable[[dict[str, Any], bytes], None]
+OnFrame = Callable[[Header, bytes], None]
 
 
 class Channel(asyncio.Protocol):
@@ -77,8 +77,8 @@ class Channel(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         try:
             for header, body in self._parser.feed(data):
-                self._on_frame(_decode(header), body)
-        except (ProtocolError, KeyError, TypeError, ValueError) as error:
+                self._on_frame(decode_header(header), body)
+        except (ProtocolError, KeyError, ValueError, RecursionError) as error:
             # A worker that does not keep to the protocol is as good as dead.
             self.offence = f"{type(error).__name__}: {error}"
             self.close()

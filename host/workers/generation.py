@@ -10,7 +10,8 @@ from typing import Any
 
 from ...triggers.base import ErrorInfo
 from ...triggers.descriptor import FunctionDescriptor
-from .call import Call, Indexed, Result, WorkerLost, WorkerStartError
+from .call import Call, Result, WorkerLost, WorkerStartError
+from .frames import Indexed
 from .solo import Solo
 from .worker_process import OnLog, WorkerProcess
 from .worker_settings import WorkerSettings

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
 
 from .call import Call, InvocationTimeout, Result, WorkerLost, read_result
 from .channel import Channel, OnFrame
 from .deadlines import Cancel, Deadlines
+from .frames import Header
 from .streams import OutgoingStream, ResultStream
 
 #: How long a function may go on after it was told that its time is over, in seconds (Azure's grace).
@@ -150,7 +150,7 @@ class Invocations:
         if id_ in self._running or id_ in self._downloads:
             self._channel.send({"type": "cancel", "id": id_, "reason": reason, **more})
 
-    def _on_running(self, header: dict[str, Any], _: bytes) -> None:
+    def _on_running(self, header: Header, _: bytes) -> None:
         """It had waited for a thread: the rest of its time begins now."""
         running = self._running.get(header["id"])
         if running and running.timed_out and running.call.timeout is not None:
@@ -162,15 +162,18 @@ class Invocations:
 
     # -- results
 
-    def _on_result(self, header: dict[str, Any], body: bytes) -> None:
+    def _on_result(self, header: Header, body: bytes) -> None:
         id_ = header["id"]
+        streams = header["kind"] == "stream"
+        stream = ResultStream(lambda size: self._credit(id_, size)) if streams else None
+        # First, since what is no result is the end of the worker, and its invocations are lost as they stand.
+        result = read_result(header, body, stream)
         self._note_lingering(header)
-        stream: ResultStream | None = None
-        if header["kind"] == "stream":
-            stream = self._downloads[id_] = ResultStream(lambda size: self._credit(id_, size))
+        if stream:
+            self._downloads[id_] = stream
         running = self._settle(id_)
         if running and not running.timed_out and not running.future.done():
-            running.future.set_result(read_result(header, body, stream))
+            running.future.set_result(result)
             return
         if id_ in self._downloads:
             # Nobody will read it.
@@ -187,15 +190,15 @@ class Invocations:
         self._check_idle()
         return running
 
-    def _note_lingering(self, header: dict[str, Any]) -> None:
+    def _note_lingering(self, header: Header) -> None:
         if header.get("lingers"):
             self._lingering.add(header["id"])
 
-    def _on_done(self, header: dict[str, Any], _: bytes) -> None:
+    def _on_done(self, header: Header, _: bytes) -> None:
         self._lingering.discard(header["id"])
         self._check_idle()
 
-    def _on_dying(self, header: dict[str, Any], body: bytes) -> None:
+    def _on_dying(self, header: Header, body: bytes) -> None:
         self._dying[header["id"]] = body.decode("utf-8", "replace")
 
     def _check_idle(self) -> None:
@@ -204,7 +207,7 @@ class Invocations:
 
     # -- streams
 
-    def _on_chunk(self, header: dict[str, Any], body: bytes) -> None:
+    def _on_chunk(self, header: Header, body: bytes) -> None:
         stream = self._downloads.get(header["id"])
         if stream:
             error = header.get("error")
@@ -213,7 +216,7 @@ class Invocations:
                 self._note_lingering(header)
                 self._end_download(header["id"])
 
-    def _on_credit(self, header: dict[str, Any], _: bytes) -> None:
+    def _on_credit(self, header: Header, _: bytes) -> None:
         upload = self._uploads.get(header["id"])
         if upload:
             upload.give(header["bytes"])

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 
-from ..worker.protocol import STREAM_PIECE, STREAM_WINDOW
+from ..worker.protocol import STREAM_PIECE, STREAM_WINDOW, ProtocolError
 from .channel import Channel
 
 
@@ -63,13 +63,18 @@ class ResultStream:
     def __init__(self, consumed: Callable[[int], None]) -> None:
         self._consumed = consumed
         self._chunks: deque[bytes] = deque()
+        #: Bytes that were not taken yet.
+        self._held = 0
         self._ended = False
         self._error: str | None = None
         self._changed = asyncio.Event()
 
     def feed(self, chunk: bytes, *, end: bool, error: str | None) -> None:
-        """Take in one more chunk."""
+        """Take in one more chunk. Raises `ProtocolError` when more came than there was room for."""
         if chunk:
+            self._held += len(chunk)
+            if self._held > STREAM_WINDOW:
+                raise ProtocolError("It sent more of a stream than it had credit for.")
             self._chunks.append(chunk)
         self._ended = self._ended or end
         self._error = error or self._error
@@ -85,6 +90,7 @@ class ResultStream:
             while True:
                 while self._chunks:
                     chunk = self._chunks.popleft()
+                    self._held -= len(chunk)
                     yield chunk
                     self._consumed(len(chunk))
                 if self._ended:

@@ -9,13 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from ...triggers.base import ErrorInfo
 from ...triggers.descriptor import FunctionDescriptor
+from ..worker.protocol import ProtocolError
 from .call import (
     Call,
-    Indexed,
     IndexFailed,
     Result,
     WorkerLost,
@@ -25,6 +23,7 @@ from .call import (
 )
 from .channel import Channel, OnFrame
 from .child import ChildProcess, describe_exit
+from .frames import Failure, Header, Indexed
 from .invocations import Invocations
 from .worker_settings import WorkerSettings
 
@@ -39,6 +38,8 @@ END_TIMEOUT = 2.0
 
 #: How long what a process wrote last is waited for when something else holds its pipes open, in seconds.
 _LAST_WORDS = 0.2
+
+_NO_REASON = Failure(type="LoadError", message="The worker gave no reason.")
 
 #: Called with what user code printed or logged: the `log` frame's header and its text.
 OnLog = Callable[[dict[str, Any], str], None]
@@ -58,7 +59,7 @@ class WorkerProcess:
         #: Functions that look at nothing but the content of an event.
         self._content_only: set[str] = set()
         self._loading: dict[str, asyncio.Future[ErrorInfo | None]] = {}
-        self._indexing: asyncio.Future[dict[str, Any]] | None = None
+        self._indexing: asyncio.Future[Header] | None = None
         self._ready: asyncio.Future[None] = self._loop.create_future()
         #: The last line of its plain output before it was ready, or after that the interpreter's own last word.
         self._last_word = ""
@@ -161,15 +162,16 @@ class WorkerProcess:
 
     async def index(self, script: Path) -> list[Indexed]:
         """The functions that decorators define in the script. Raises `IndexFailed`."""
-        answer: asyncio.Future[dict[str, Any]] = self._loop.create_future()
+        answer: asyncio.Future[Header] = self._loop.create_future()
         self._indexing = answer
         self._channel.send({"type": "index", "scriptFile": str(script)})
         await self._first(answer, LOAD_TIMEOUT)
         if not answer.done():
             raise IndexFailed(self._no_answer(f"while it imported {script.name}"))
-        if "error" in answer.result():
-            raise IndexFailed(ErrorInfo(**answer.result()["error"]))
-        return msgspec.convert(answer.result()["functions"], list[Indexed])
+        error = answer.result().get("error")
+        if error:
+            raise IndexFailed(ErrorInfo(**error))
+        return answer.result()["functions"]
 
     async def load(self, function: FunctionDescriptor) -> ErrorInfo | None:
         """Have the function's code read; returns why that failed, or None. Never raises."""
@@ -211,29 +213,32 @@ class WorkerProcess:
 
     # -- frames
 
-    def _receive(self, header: dict[str, Any], body: bytes) -> None:
+    def _receive(self, header: Header, body: bytes) -> None:
         handler = self._on_frame.get(header["type"])
         if handler:
             handler(header, body)
 
-    def _on_ready(self, _: dict[str, Any], __: bytes) -> None:
+    def _on_ready(self, _: Header, __: bytes) -> None:
         self._last_word = ""
         if not self._ready.done():
             self._ready.set_result(None)
 
-    def _on_indexed(self, header: dict[str, Any], _: bytes) -> None:
+    def _on_indexed(self, header: Header, _: bytes) -> None:
+        if "functions" not in header and "error" not in header:
+            raise ProtocolError("It told neither functions nor an error.")
         if self._indexing and not self._indexing.done():
             self._indexing.set_result(header)
 
-    def _on_loaded(self, header: dict[str, Any], _: bytes) -> None:
+    def _on_loaded(self, header: Header, _: bytes) -> None:
         if header.get("contentOnly"):
             self._content_only.add(header["function"])
         answer = self._loading.get(header["function"])
         if answer and not answer.done():
-            answer.set_result(None if header["ok"] else ErrorInfo(**header["error"]))
+            error = header.get("error")
+            answer.set_result(None if header["ok"] else ErrorInfo(**error or _NO_REASON))
 
-    def _on_log_frame(self, header: dict[str, Any], body: bytes) -> None:
-        self._on_log(header, body.decode("utf-8", "replace"))
+    def _on_log_frame(self, header: Header, body: bytes) -> None:
+        self._on_log(dict(header), body.decode("utf-8", "replace"))
 
     def _on_line(self, line: str) -> None:
         """What native code, child processes and a crashing interpreter write."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from apps.serving import Host, serve
+from e2e.running import funchost
 
 JSON = {"Content-Type": "application/json"}
 
@@ -27,6 +28,11 @@ def function(host: Host, name: str) -> Any:
 
 def run(host: Host, name: str, document: object, query: str = "") -> Any:
     return host.request("POST", f"/admin/functions/{name}{query}", json.dumps(document), JSON)
+
+
+def master_key(host: Host) -> str:
+    listed = json.loads(funchost("keys", "list", "--json", "--root", host.root).stdout)
+    return next(str(key["value"]) for key in listed if key["name"] == "_master")
 
 
 # -- the host
@@ -137,6 +143,7 @@ def test_addresses_begin_with_the_name_by_which_the_caller_knows_the_host(host: 
     with closing(host.connect()) as connection:
         connection.putrequest("GET", "/admin/functions/hello", skip_host=True)
         connection.putheader("Host", "Apps.example:8080")
+        connection.putheader("x-functions-key", master_key(host))
         connection.endheaders()
         shown = json.loads(connection.getresponse().read())
 

@@ -253,7 +253,7 @@ async def test_a_host_that_does_not_get_ready_is_503_but_its_admin_paths_answer(
 
 
 async def test_a_host_that_is_offline_answers_its_page_and_its_admin_paths(open_site: Open) -> None:
-    site = await open_site(home_page=lambda: b"home", ready=False)
+    site = await open_site(home_page=lambda headers: b"home", ready=False)
     await site.serve("F", Recorder())
     waiting = asyncio.create_task(site.fetch("/api/F"))
     site.front.set_offline(b"<p>back at noon</p>")
@@ -275,7 +275,7 @@ async def test_admin_and_runtime_paths_go_to_the_admin_handler(open_site: Open) 
 
 
 async def test_the_home_page_is_shown_or_not(open_site: Open) -> None:
-    site = await open_site(home_page=lambda: b"<h1>at home</h1>")
+    site = await open_site(home_page=lambda headers: b"<h1>at home</h1>")
     assert await site.fetch("/") == (200, b"<h1>at home</h1>")
     assert await site.fetch("/", "HEAD") == (200, b"")
     assert (await site.fetch("/", "POST"))[0] == 404

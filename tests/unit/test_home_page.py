@@ -6,6 +6,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
+
 from funchost.host.admin.home_page import home_page
 from funchost.host.served_function import FunctionStatus
 from funchost.triggers.descriptor import Problem
@@ -15,9 +17,12 @@ EVIL = "<script>alert('x')</script>"
 
 def page(*functions: FunctionStatus, **more: Any) -> str:
     """The page of a host with these functions, none of them served over HTTP."""
-    options = {"root": Path("/home/ada/orders"), "keys": False, "problems": [], "draining": False, **more}
+    options = {"root": Path("/home/ada/orders"), "keys": False, "problems": [], "draining": False}
+    options |= {"local": True, "host": "localhost:7071", **more}
     host = SimpleNamespace(
-        configuration=SimpleNamespace(root=options["root"], asks_for_keys=options["keys"]),
+        configuration=SimpleNamespace(
+            root=options["root"], asks_for_keys=options["keys"], is_local=options["local"]
+        ),
         availability=SimpleNamespace(draining=options["draining"], explained=lambda one: one),
         functions=SimpleNamespace(status=lambda: list(functions), get=lambda name: None),
         problems=options["problems"],
@@ -25,7 +30,7 @@ def page(*functions: FunctionStatus, **more: Any) -> str:
         version="1.2.3",
         url="http://localhost:7071",
     )
-    return home_page(cast(Any, host)).decode()
+    return home_page(cast(Any, host), {"Host": str(options["host"])}).decode()
 
 
 def status(name: str = "work", **more: Any) -> FunctionStatus:
@@ -80,8 +85,9 @@ def test_file_names_that_are_no_unicode_can_be_shown() -> None:
     assert "work?" in page(status("work\udcff"))
 
 
-def test_where_keys_are_asked_for_the_page_tells_nothing_of_the_app() -> None:
-    shown = page(status("secret-work"), keys=True, problems=[Problem("A secret problem")])
+@pytest.mark.parametrize("more", [{"keys": True}, {"local": False}, {"host": "rebound.example:7071"}])
+def test_to_others_than_a_developer_the_page_tells_nothing_of_the_app(more: dict[str, Any]) -> None:
+    shown = page(status("secret-work"), problems=[Problem("A secret problem")], **more)
 
     assert "funchost is running" in shown
     for text in ("secret", "orders", "1.2.3", "/admin"):

@@ -1,0 +1,59 @@
+"""Who asks: what a request tells of the page, the proxy or the name by which it came."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from ..configuration import Configuration
+
+#: What proxies and tunnels add: the request comes from elsewhere, although the connection begins on this machine.
+_OF_PROXIES = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host")
+
+
+def is_foreign(headers: Mapping[str, str]) -> bool:
+    """Whether a page of another site had a browser send this."""
+    origin = headers.get("Origin")
+    if origin is None:
+        return headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin")
+    try:
+        place = urlsplit(origin).netloc
+    except ValueError:
+        return True
+    # A browser sends "null" for pages that have no origin of their own, such as files.
+    return not place or place != headers.get("Host")
+
+
+def is_developers(configuration: Configuration, headers: Mapping[str, str]) -> bool:
+    """Whether a request needs no key for what is its developer's: the host is theirs alone, and asked as such."""
+    is_theirs = configuration.is_local and not configuration.asks_for_keys
+    return is_theirs and asks_this_machine(headers)
+
+
+def asks_this_machine(headers: Mapping[str, str]) -> bool:
+    """Whether the request is addressed to this machine by its own name, and no proxy handed it on.
+
+    Asked where only this machine can connect. A website can have its own name lead here (DNS rebinding), and its pages
+    are then of the same origin as the host: that name gives them away.
+    """
+    if any(name in headers for name in _OF_PROXIES):
+        return False
+    host = headers.get("Host")
+    # Every browser sends it; what does not is a tool of HTTP/1.0.
+    return host is None or _is_own_name(host)
+
+
+def _is_own_name(host: str) -> bool:
+    try:
+        name = (urlsplit(f"//{host}").hostname or "").removesuffix(".")
+    except ValueError:
+        return False
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
