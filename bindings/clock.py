@@ -5,9 +5,12 @@ from __future__ import annotations
 import itertools
 import random
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Protocol
+
+#: A wall clock that shows so much less than before was set back. Less may be the difference between two machines'.
+SET_BACK = timedelta(minutes=1)
 
 
 class Clock(Protocol):

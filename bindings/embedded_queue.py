@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from .clock import from_milliseconds, milliseconds, new_id
+from .clock import SET_BACK, from_milliseconds, milliseconds, new_id
 from .embedded_table import write_with
 from .errors import MessageTooLarge, ReceiptLost
 from .queue import LEASE, OutgoingMessage, PeekedMessage, QueueDepth, QueueMessage
@@ -20,6 +20,8 @@ from .table import OutgoingEntity
 #: The largest body, in bytes: Azure's 64 KiB, which its default base64 encoding leaves 48 KiB of.
 MAX_BODY = 64 * 1024
 MAX_BODY_BASE64 = MAX_BODY // 4 * 3
+
+_SET_BACK = SET_BACK // timedelta(milliseconds=1)
 
 _CLAIM = """
 UPDATE messages
@@ -46,8 +48,16 @@ SELECT queue, sum(visible_at <= :now), sum(visible_at > :now AND owner IS NULL),
 FROM messages WHERE expires_at IS NULL OR expires_at > :now GROUP BY queue
 """
 
+# What was sent later than now: the clock was set back. It is due as long after now as it was due after it was sent.
+_SEND_NOW = """
+UPDATE messages
+SET visible_at = visible_at - inserted_at + ?, expires_at = expires_at - inserted_at + ?, inserted_at = ?
+WHERE queue = ? AND owner IS NULL AND inserted_at > ?
+"""
+
 _NEXT_DUE = """
-SELECT min(visible_at) FROM messages WHERE queue = ? AND (expires_at IS NULL OR expires_at > ?)
+SELECT visible_at, inserted_at FROM messages WHERE queue = ? AND (expires_at IS NULL OR expires_at > ?)
+ORDER BY visible_at LIMIT 1
 """
 
 _PEEK = """
@@ -116,7 +126,12 @@ class EmbeddedQueues:
 
         def operation(connection: sqlite3.Connection) -> tuple[list[tuple[Any, ...]], int | None]:
             rows = connection.execute(_CLAIM, claim).fetchall()
-            return rows, None if rows else _next_due(connection, queue, now)
+            if rows:
+                return rows, None
+            due, sent = connection.execute(_NEXT_DUE, (queue, now)).fetchone() or (None, now)
+            if sent - now > _SET_BACK and connection.execute(_SEND_NOW, (now, now, now, queue, now)).rowcount:
+                due = now
+            return [], due
 
         rows, self._next_due[queue] = await self._store.write(operation)
         rows.sort()
@@ -271,24 +286,19 @@ class EmbeddedQueues:
         return event
 
 
-def _next_due(connection: sqlite3.Connection, queue: str, now: int) -> int | None:
-    due: int | None = connection.execute(_NEXT_DUE, (queue, now)).fetchone()[0]
-    return due
-
-
 def _message(queue: str, row: tuple[Any, ...]) -> QueueMessage:
     id_, fence, message_id, body, count, inserted, expires, visible, first, properties = row
     return QueueMessage(
         queue=queue,
         id=message_id,
-        body=body,
+        body=_bytes(body),
         receipt=Receipt(id_, fence),
         dequeue_count=count,
         inserted_at=from_milliseconds(inserted),
         expires_at=from_milliseconds(expires) if expires is not None else None,
         next_visible_at=from_milliseconds(visible),
         first_received_at=from_milliseconds(first) if first is not None else None,
-        properties=msgspec.json.decode(properties) if properties else {},
+        properties=_properties(properties),
     )
 
 
@@ -298,11 +308,26 @@ def _peeked(queue: str, row: tuple[Any, ...], now: int) -> PeekedMessage:
     return PeekedMessage(
         queue=queue,
         id=message_id,
-        body=body,
+        body=_bytes(body),
         state=state,
         dequeue_count=count,
         inserted_at=from_milliseconds(inserted),
         expires_at=from_milliseconds(expires) if expires is not None else None,
         visible_at=from_milliseconds(visible),
-        properties=msgspec.json.decode(properties) if properties else {},
+        properties=_properties(properties),
     )
+
+
+def _bytes(body: bytes | str) -> bytes:
+    # Another program that writes into the table may have put a text there.
+    return body.encode() if isinstance(body, str) else body
+
+
+def _properties(text: str | None) -> dict[str, Any]:
+    """What travels beside the body; nothing where that cannot be read: its neighbours must not suffer for it."""
+    if not text:
+        return {}
+    try:
+        return msgspec.json.decode(text, type=dict[str, Any])
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return {}

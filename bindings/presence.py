@@ -31,6 +31,10 @@ LOOK_INTERVAL = 1.0
 #: brings the whole host down cannot do so for ever.
 FREE_CRASHES = 5
 
+#: The heartbeat of a host that did not answer: what it held was given back, and it has not shown itself since.
+#: It stays listed, since it may wake, take something, and end before its next beat.
+_GIVEN_UP = -1.0
+
 _GIVE_BACK = """
 UPDATE messages
 SET owner = NULL, fence = fence + 1, visible_at = ?, crashes = crashes + 1,
@@ -50,13 +54,17 @@ class Presence:
         self._report = report
         self._lock = _lock_file(store.folder, owner)
         self._task: asyncio.Task[None] | None = None
-        self._is_cut_off = False
+        #: The files that all hosts of the store have to have in common; empty once one of them is another file.
+        self._files: dict[Path, int | None] = {}
 
     async def start(self) -> None:
         """Show this host, and give back at once what hosts held that died before."""
         make_private_folder(Path(self._lock.lock_file).parent)
         self._lock.acquire(timeout=0)
         await self._beat()
+        store = str(self._store.path)
+        paths = [self._lock.lock_file, store, f"{store}-wal", f"{store}-shm"]
+        self._files = {path: _inode(path) for path in map(Path, paths)}
         await self._bury_the_dead()
         self._task = asyncio.create_task(self._keep(), name="presence")
 
@@ -69,7 +77,7 @@ class Presence:
             await self._task
         self._task = None
         # Where the store fails now, whoever finds the lock free gives it back.
-        await self._quietly(lambda: self._give_back(self.owner))
+        await self._quietly(lambda: self._give_back(self.owner, forget=True))
         self._lock.release()
         _unlink(Path(self._lock.lock_file))
 
@@ -83,12 +91,15 @@ class Presence:
             await self._quietly(self._beat)
 
     def _check_place(self) -> None:
-        """Tell, once, when the store was removed: we would go on in files that nobody else can see."""
-        if not self._is_cut_off and not Path(self._lock.lock_file).exists():
-            self._is_cut_off = True
+        """Tell, once, when files of the store were removed: we would go on in files that nobody else can see."""
+        changed = [path for path, inode in self._files.items() if _inode(path) != inode]
+        if changed:
+            self._files = {}
+            is_folder = Path(self._lock.lock_file) in changed
+            what = f"folder {self._store.folder}" if is_folder else f"file {changed[0]}"
             self._report(
-                f"The store folder {self._store.folder} was removed or replaced. This host no longer sees what "
-                "others send, and what it does is forgotten when it ends: restart it."
+                f"The store {what} was removed or replaced. This host no longer sees what others send, and what "
+                "it does is forgotten when it ends: restart it."
             )
 
     async def _quietly(self, step: Callable[[], Awaitable[object]]) -> None:
@@ -111,14 +122,14 @@ class Presence:
             if owner == self.owner:
                 continue
             gone = _is_unlocked(self._store.folder, owner)
-            if gone or heartbeat < oldest:
-                messages = await self._give_back(owner)
+            if gone or _GIVEN_UP < heartbeat < oldest:
+                messages = await self._give_back(owner, forget=gone)
                 how = "has ended" if gone else "does not answer"
                 self._report(f"Host {owner} (process {pid}) {how}{_given_back(messages)}.")
                 if gone:
                     _unlink(Path(_lock_file(self._store.folder, owner).lock_file))
 
-    async def _give_back(self, owner: str) -> int:
+    async def _give_back(self, owner: str, *, forget: bool) -> int:
         now = milliseconds(self._store.clock.now())
 
         def operation(connection: sqlite3.Connection) -> int:
@@ -126,7 +137,10 @@ class Presence:
             for queue in set(queues):
                 signal(connection, f"queue:{queue}")
             free_leases_of(connection, owner)
-            connection.execute("DELETE FROM hosts WHERE owner = ?", (owner,))
+            if forget:
+                connection.execute("DELETE FROM hosts WHERE owner = ?", (owner,))
+            else:
+                connection.execute("UPDATE hosts SET heartbeat = ? WHERE owner = ?", (_GIVEN_UP, owner))
             return len(queues)
 
         return await self._store.write(operation)
@@ -152,6 +166,14 @@ def _is_unlocked(folder: Path, owner: str) -> bool:
         return False
     lock.release()
     return True
+
+
+def _inode(path: Path) -> int | None:
+    """Which file it is; None where there is none."""
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return None
 
 
 def _unlink(path: Path) -> None:

@@ -38,6 +38,9 @@ NOTICE_INTERVAL = 0.04
 
 _CLOSE = None
 
+#: What the .gitignore of a folder holds that is a store's alone.
+_OURS = "*\n"
+
 
 class Store:
     """The open store. Made in the event loop that uses it; `close` when done.
@@ -246,10 +249,13 @@ def _prepare_folder(folder: Path) -> None:
         is_new = not folder.exists()
         make_private_folder(folder)
         # Keys and message bodies are nobody else's business, least of all a repository's.
-        folder.chmod(FOLDER_MODE)
+        mark = folder / ".gitignore"
         if is_new:
-            with open(folder / ".gitignore", "w", opener=private_opener) as file:
-                file.write("*\n")
+            with open(mark, "w", opener=private_opener) as file:
+                file.write(_OURS)
+        # A folder that was there with other things in it (--store /tmp) is not ours to close.
+        if not any(folder.iterdir()) or (mark.exists() and mark.read_text() == _OURS):
+            folder.chmod(FOLDER_MODE)
     except OSError as error:
         raise StoreError(
             f"The store folder {folder} cannot be made or used ({error.strerror}). "

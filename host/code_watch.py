@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Collection
+from datetime import timedelta
 from pathlib import Path
 
+from ..triggers.polling import BackOff
 from ..triggers.watch import Hints, Remove, Watch
 
 #: After the last change, how long until it counts as complete, in seconds. Editors and version control write
 #: several files in a row.
 QUIET = 0.1
+
+#: The longest pause before a change that could not be brought into service is tried again.
+LONGEST_PAUSE = timedelta(seconds=30)
 
 #: Files that matter wherever they are.
 CODE = (".py",)
@@ -68,11 +73,23 @@ class CodeWatch:
             while self._wake.is_set():
                 self._wake.clear()
                 await asyncio.sleep(QUIET)
-            await self._watch_folders()
+            await self._bring_in()
+
+    async def _bring_in(self) -> None:
+        """Have the change taken in; where that fails, as on a full disk, again until it does not or there is another."""
+        pauses, told = BackOff(LONGEST_PAUSE), ""
+        while not self._wake.is_set():
             try:
+                await self._watch_folders()
                 await self._changed()
             except Exception as error:
-                self._report(f"The changed code could not be brought into service: {error}")
+                if str(error) != told:
+                    told = str(error)
+                    self._report(f"The changed code could not be brought into service yet: {error}")
+            else:
+                return
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), pauses.next().total_seconds())
 
     async def _watch_folders(self) -> None:
         """Watch the app root, and all that is below its folders of code."""

@@ -113,6 +113,16 @@ class Functions:
         self._paused = False
         await self.listen()
 
+    async def revive(self, served: ServedFunction, ailment: str, limit: float) -> None:
+        """Make the listener of a function anew, for this reason. The old one is given `limit` seconds to end before,
+        and what it has in flight may end after that, too."""
+        ending = self._end(served)
+        served.ailment = ailment
+        await asyncio.wait({ending}, timeout=limit)
+        # Unless something else became of the function meanwhile.
+        if self._served.get(served.descriptor.name) is served:
+            await self.listen()
+
     def renew(self) -> None:
         """Have the next `arrange` make every listener anew."""
         for served in self:
@@ -194,11 +204,12 @@ class Functions:
         unfit = one.disabled or one.unserved or (served.error and not served.outdated)
         return served.is_http or not (self._paused or unfit)
 
-    def _end(self, served: ServedFunction) -> None:
+    def _end(self, served: ServedFunction) -> asyncio.Task[None]:
         """Stop in the background: what is in flight may take its time."""
         task = asyncio.create_task(served.stop(), name=f"stop {served.descriptor.name}")
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
+        return task
 
 
 def _problem(descriptor: FunctionDescriptor, wrong: Exception) -> Problem:

@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Callable, Coroutine, Iterable
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..bindings.clock import Clock, SystemClock
@@ -32,6 +33,7 @@ from .resources import make_resources
 from .runtime import Runtime, RuntimeFile, running_hosts
 from .served_function import ServedFunction
 from .storage import Connected, EmbeddedStorage, HostStorage
+from .watchdog import Watchdog
 from .workers.pool import Pool
 
 if TYPE_CHECKING:
@@ -60,7 +62,7 @@ class Host:
         self.problems: list[Problem] = []
         #: Told of each further problem that a reload brings.
         self.on_problems: Callable[[list[Problem]], None] = lambda problems: None
-        self._clock = clock or SystemClock()
+        self._clock = clock or self._system_clock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._reloading = asyncio.Lock()
         self._code_watch: CodeWatch | None = None
@@ -125,6 +127,8 @@ class Host:
             self._announce()
         self._spawn(self.storage.local.sweep())
         self._spawn(self.availability.watch())
+        watchdog = Watchdog(self.functions, self.storage.local.queues, self._clock, self._report)
+        self._spawn(watchdog.run())
         if self.configuration.watches_code:
             await self._watch_code()
         self._observer.serving(self._clock.monotonic() - self._began)
@@ -345,6 +349,16 @@ class Host:
         for served in self.functions:
             if served.descriptor.trigger.type == "warmupTrigger":
                 await served.run(None)
+
+    def _system_clock(self) -> Clock:
+        """The machine's, unless the environment names another that a test sets (`settable_clock`)."""
+        file = os.environ.get("FUNCHOST_TEST_CLOCK")
+        if not file:
+            return SystemClock()
+        from .settable_clock import SettableClock
+
+        self._report(f"FUNCHOST_TEST_CLOCK is set: the clock is as far ahead as {file} says.")
+        return SettableClock(Path(file))
 
     def _report(self, message: str) -> None:
         self._log.say("warning", message, category="Host.General")

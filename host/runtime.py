@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from itertools import filterfalse
 from pathlib import Path
 
 import msgspec
@@ -42,22 +43,22 @@ class RuntimeFile:
         self._own = store / "hosts" / f"{owner}.json"
 
     def write(self, runtime: Runtime) -> None:
-        """Tell where this host is, and forget those that ended without a word."""
-        for path in _entries(self._store):
-            if not _is_alive(path):
-                _unlink(path)
+        """Tell where this host is, and forget those that ended without a word. Raises `OSError`."""
+        for path in [*filterfalse(_is_alive, _entries(self._store)), *_drafts_of_the_dead(self._store)]:
+            _unlink(path)
         _write(self._own, runtime)
         _write(self._store / RUNTIME_FILE, runtime)
 
     def remove(self) -> None:
-        """Tell of another host that still runs, or of none."""
+        """Tell of another host that still runs, or of none. Never raises: a host ends without it too."""
         _unlink(self._own)
         others = running_hosts(self._store)
         current = self._store / RUNTIME_FILE
-        if others:
-            _write(current, others[-1])
-        else:
+        if not others:
             _unlink(current)
+            return
+        with contextlib.suppress(OSError):
+            _write(current, others[-1])
 
 
 def running_hosts(store: Path) -> list[Runtime]:
@@ -86,9 +87,19 @@ def _read(path: Path) -> Runtime | None:
 def _write(path: Path, runtime: Runtime) -> None:
     # Readers see the old file or the new one, never half of it.
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with open(temporary, "wb", opener=private_opener) as file:
-        file.write(msgspec.json.format(msgspec.json.encode(runtime)) + b"\n")
-    temporary.replace(path)
+    try:
+        with open(temporary, "wb", opener=private_opener) as file:
+            file.write(msgspec.json.format(msgspec.json.encode(runtime)) + b"\n")
+        temporary.replace(path)
+    except OSError:
+        _unlink(temporary)
+        raise
+
+
+def _drafts_of_the_dead(store: Path) -> list[Path]:
+    """What hosts left that were killed in the middle of `_write`."""
+    drafts = [*store.glob(f".{RUNTIME_FILE}.*"), *(store / "hosts").glob(".*.json.*")]
+    return [path for path in drafts if path.suffix[1:].isdigit() and not _exists(int(path.suffix[1:]))]
 
 
 def _exists(pid: int) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 from ..bindings.errors import FunchostError
 from ..triggers.base import Deliver, Listener, Outcome, Trigger
 from ..triggers.descriptor import FunctionDescriptor
+from ..triggers.pulse import Pulse, pulses_of
 
 #: Pauses between two tries to start a listener, in seconds; the last one repeats.
 START_PAUSES = (2.0, 4.0, 8.0, 16.0, 32.0)
@@ -60,6 +61,8 @@ class ServedFunction:
         self.outdated = False
         #: Whether the next `Functions.arrange` is to make it anew, even if nothing about it has changed.
         self.stale = False
+        #: Why its listener had to be made anew, until that has been seen to go on.
+        self.ailment: str | None = None
         self._report = report
         self._waits = waits
         self._listener: Listener | None = None
@@ -80,7 +83,7 @@ class ServedFunction:
         """Listen no longer, from now on (it may be started again); what this gives ends when nothing is in
         flight any more."""
         starting, listener = self._starting, self._listener
-        self._starting = self._listener = self._failure = None
+        self._starting = self._listener = self._failure = self.ailment = None
         if starting:
             starting.cancel()
         return _stopped(starting, listener)
@@ -98,6 +101,11 @@ class ServedFunction:
     def is_started(self) -> bool:
         """Whether it listens, or is tried again until it does."""
         return self._listener is not None
+
+    @property
+    def pulses(self) -> tuple[Pulse, ...]:
+        """Of the loops of its listener."""
+        return pulses_of(self._listener)
 
     @property
     def status(self) -> FunctionStatus:
@@ -121,6 +129,8 @@ class ServedFunction:
             return "in error"
         if self.descriptor.unserved:
             return f"not served here: {', '.join(self.descriptor.unserved)}"
+        if self.ailment:
+            return f"failing: {self.ailment}"
         if self._listener is None:
             return "not listening"
         if waits := self._waits():
@@ -171,6 +181,11 @@ class _LateListener:
     @property
     def state(self) -> str:
         return self._made.state if self._made else "not listening"
+
+    @property
+    def pulses(self) -> tuple[Pulse, ...]:
+        """Of the listener that was made."""
+        return pulses_of(self._made)
 
 
 async def _stopped(starting: asyncio.Task[None] | None, listener: Listener | None) -> None:

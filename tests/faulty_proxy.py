@@ -61,6 +61,8 @@ class FaultyProxy:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
+        #: Held, since nothing else holds one whose client has gone.
+        self._serving: set[asyncio.Task[Any] | None] = set()
         self._fault: tuple[Fault, Which] | None = None
         self._port = 0
         self._under_way = 0
@@ -170,6 +172,7 @@ class FaultyProxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open.add(writer)
+        self._serving.add(asyncio.current_task())
         try:
             request = _read(await reader.readuntil(b"\r\n\r\n"))
             self.requests.append(request)
@@ -180,6 +183,7 @@ class FaultyProxy:
             pass
         finally:
             self._open.discard(writer)
+            self._serving.discard(asyncio.current_task())
             with contextlib.suppress(OSError):
                 writer.close()
                 await writer.wait_closed()

@@ -154,7 +154,10 @@ class Wakeups(Protocol):
     """Calls back at a moment; the host has one such clockwork for all timers."""
 
     def call_at(self, moment: datetime, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call `callback` in the loop at `moment` (at once when it is past); returns what cancels that."""
+        """Call `callback` in the loop at `moment` (at once when it is past); returns what cancels that.
+
+        Soon when the clock is set back by more than `clock.SET_BACK`: what was reckoned by it may be wrong now.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

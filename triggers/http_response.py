@@ -72,9 +72,13 @@ def render(outcome: Outcome, *, must_return: bool = False) -> Reply:
             raise ResponseError(f"The worker sent a result of an unknown kind, '{outcome.kind}'.")
         if must_return and outcome.kind == "none":
             raise ResponseError("The function returned None, but its $return binding is the HTTP response.")
-        return make(outcome)
+        try:
+            return make(outcome)
+        except (ValueError, RecursionError) as error:
+            # Text that is no text, numbers without end, values within values: user code can make all of it.
+            raise ResponseError(f"The function's result is no response: {error}.") from None
     if outcome.error is not None and outcome.error.is_callers:
-        return Reply(400, (TEXT,), outcome.error.message.encode())
+        return Reply(400, (TEXT,), outcome.error.message.encode("utf-8", "replace"))
     if outcome.error is not None and outcome.error.type == "LockUnavailable":
         return LOCK_UNAVAILABLE
     return INTERRUPTED if outcome.status is Status.INTERRUPTED else FAILED
@@ -113,7 +117,7 @@ def _members(body: bytes) -> dict[str, msgspec.Raw]:
     """The members of a JSON object by their names in lower case, their values left unread."""
     try:
         members = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise ResponseError(f"The function's result is not JSON: {error}.") from None
     return {name.lower(): value for name, value in members.items()}
 

@@ -17,6 +17,7 @@ from ..bindings.clock import Clock
 from ..bindings.errors import BindingError, FunchostError, QueueMissing, ReceiptLost, StoreError
 from ..bindings.queue import OutgoingMessage, QueueMessage, QueueStore
 from .polling import BackOff
+from .pulse import Pulse
 from .subscriptions import Place, Subscriber, Subscriptions, later
 from .trouble import Trouble
 
@@ -100,6 +101,7 @@ class Receiver:
         self._held: list[QueueMessage] = []
         #: When a subscriber had last come or gone as what is held was received.
         self._since = 0.0
+        self.pulse = Pulse(f"receiving notifications from '{queue.name}'", queue.clock.monotonic)
         self._listening: asyncio.Task[None] | None = None
         self._handling: asyncio.Task[None] | None = None
         self._passed: set[str] = set()
@@ -113,11 +115,13 @@ class Receiver:
 
     def start(self) -> None:
         """Receive, unless it does so already."""
-        if self._listening is None:
+        if self._listening is None or self._listening.done():
             self._listening = asyncio.create_task(self._listen(), name=f"notifications {self._queue.name}")
+            self.pulse.follow(self._listening)
 
     async def stop(self) -> None:
         """Receive no more; what was received and is not handled yet goes back."""
+        self.pulse.leave()
         if self._listening:
             self._listening.cancel()
             await asyncio.gather(self._listening, return_exceptions=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from .base import Listener
 from .notifications import Receiver, Remove
+from .pulse import Pulse, pulses_of
 from .scan import Scanner
 
 
@@ -27,6 +28,12 @@ class Notified:
         state = self._inner.state
         trouble = self._subscription[0].trouble if self._subscription else None
         return trouble if trouble and state.startswith("listening") else state
+
+    @property
+    def pulses(self) -> tuple[Pulse, ...]:
+        """Of the inner one, and of what receives."""
+        receiving = (self._subscription[0].pulse,) if self._subscription else ()
+        return (*pulses_of(self._inner), *receiving)
 
     async def start(self) -> None:
         if self._subscription is None:
@@ -52,6 +59,11 @@ class Sweep:
     def state(self) -> str:
         trouble = self._scanner.trouble if self._scanner else None
         return trouble or self._told
+
+    @property
+    def pulses(self) -> tuple[Pulse, ...]:
+        """Of the scans that this host makes."""
+        return pulses_of(self._lease)
 
     async def start(self) -> None:
         if self._lease:

@@ -13,6 +13,7 @@ from ..bindings.queue import QueueMessage, QueueStore
 from .base import Deliver, Resources
 from .descriptor import QueuePolicy
 from .polling import BackOff
+from .pulse import Demand, Pulse
 from .queue_batch import MessageBatches, ToBatch
 from .queue_settlement import Settlement, log
 from .queue_single import OnOutcome, SingleMessages, ToEvent
@@ -23,6 +24,9 @@ RENEW_AGAIN = timedelta(minutes=1)
 
 #: The longest pause after a poll that failed: so long it may take until a queue is read again that can be.
 READ_AGAIN = timedelta(seconds=30)
+
+#: Seconds that a poll takes at most, with all tries that a store makes by itself; one that takes longer hangs.
+LONGEST_POLL = 90.0
 
 #: Seconds that a stop waits for a poll when the last one failed; and between two looks at what is still in flight.
 FAILING_POLL = 1.0
@@ -96,6 +100,9 @@ class QueueListener:
         self._again = BackOff(min(policy.max_polling_interval, READ_AGAIN))
         self._reading = Trouble(resources.report, resources.clock)
         self._renewing = Trouble(resources.report, resources.clock)
+        self._reader = Pulse(f"reading the queue '{queue}'", resources.clock.monotonic, self._demand)
+        self._renewer = Pulse(f"renewing messages of '{queue}'", resources.clock.monotonic)
+        self._taken = 0
         #: What each task has still to run or to settle: one message, those of a group in their order, or a batch.
         self._in_flight: dict[asyncio.Task[None], list[QueueMessage]] = {}
         self._room = asyncio.Event()
@@ -109,6 +116,8 @@ class QueueListener:
                 asyncio.create_task(self._listen(), name=f"queue {self._queue}"),
                 asyncio.create_task(self._renew(), name=f"renew {self._queue}"),
             ]
+            self._reader.follow(self._tasks[0])
+            self._renewer.follow(self._tasks[1])
             self.state = "listening"
 
     async def stop(self) -> None:
@@ -118,8 +127,15 @@ class QueueListener:
             # Shared by all who ask: to cancel twice would leave behind what was just received.
             await asyncio.shield(self._stopping)
 
+    @property
+    def pulses(self) -> tuple[Pulse, ...]:
+        """Of receiving and of renewing."""
+        return self._reader, self._renewer
+
     async def _stop(self) -> None:
         listening, renewing = self._tasks
+        self._reader.leave()
+        self._renewer.leave()
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
         # Renewal goes on for as long as something is in flight.
@@ -138,14 +154,18 @@ class QueueListener:
         while True:
             while not self._has_room:
                 self._room.clear()
+                self._reader.step()
                 await self._room.wait()
+            self._reader.step(LONGEST_POLL)
             try:
                 messages = await self._receive()
             except Exception as error:
                 self._cannot_read(error)
+                self._reader.step()
                 await asyncio.sleep(self._again.next().total_seconds())
                 continue
             self._can_read()
+            self._taken += len(messages)
             if messages:
                 self._back_off.reset()
                 self._begin(messages)
@@ -153,6 +173,7 @@ class QueueListener:
                 await self._wait(self._back_off.next())
 
     async def _wait(self, limit: timedelta) -> None:
+        self._reader.step(limit.total_seconds() + LONGEST_POLL)
         try:
             await self._store.wait(self._queue, limit)
         except Exception as error:
@@ -166,12 +187,21 @@ class QueueListener:
         try:
             return await asyncio.shield(receiving)
         except asyncio.CancelledError:
-            await asyncio.wait({receiving}, timeout=FAILING_POLL if self._reading.reason else None)
+            await self._outwait(receiving)
             if not receiving.done():
                 receiving.cancel()
             elif not receiving.exception():
                 await asyncio.gather(*map(self._settlement.give_back, receiving.result()))
             raise
+
+    async def _outwait(self, poll: asyncio.Future[list[QueueMessage]]) -> None:
+        """Wait for a poll that is under way. One that hangs is only waited for as long as this host goes on."""
+        limit = FAILING_POLL if self._reading.reason else self._reader.left
+        await asyncio.wait({poll}, timeout=limit if limit < math.inf else None)
+        if not poll.done() and not self._reading.reason:
+            stopping = asyncio.create_task(self._resources.stopping.wait())
+            await asyncio.wait((poll, stopping), return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
 
     def _cannot_read(self, error: Exception) -> None:
         known = isinstance(error, FunchostError)
@@ -186,6 +216,10 @@ class QueueListener:
         self.state = "listening"
         self._again.reset()
         self._reading.passed(f"The queue '{self._queue}' of {self._function} can be read again.")
+
+    def _demand(self) -> Demand | None:
+        wants = self._has_room and self._reading.reason is None
+        return Demand(self._store, self._queue, self._taken) if wants else None
 
     @property
     def _has_room(self) -> bool:
@@ -220,12 +254,15 @@ class QueueListener:
             messages = [message for line in self._in_flight.values() for message in line]
             if messages:
                 try:
-                    await self._store.renew(messages)
+                    # One that hangs is tried again, too, before the leases end.
+                    async with asyncio.timeout(pause.total_seconds()):
+                        await self._store.renew(messages)
                 except Exception as error:
                     # Tried again before the leases end.
                     pause = min(RENEW_AGAIN, pause / 2)
+                    reason = "there is no answer" if isinstance(error, TimeoutError) else error
                     self._renewing.came(
-                        f"Messages of '{self._queue}' could not be renewed, which is tried again: {error}"
+                        f"Messages of '{self._queue}' could not be renewed, which is tried again: {reason}"
                     )
                 else:
                     self._renewing.passed(f"Messages of '{self._queue}' can be renewed again.")

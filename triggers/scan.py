@@ -18,6 +18,7 @@ from ..bindings.errors import FunchostError
 from ..bindings.filesystem import mount_type, network_type
 from ..bindings.time_span import parse_time_span
 from .base import Listener
+from .pulse import Pulse, pulses_of
 from .watch import Hints, Remove, Watch
 
 log = logging.getLogger("funchost.triggers.blob")
@@ -29,6 +30,9 @@ INTERVAL_WITHOUT_EVENTS = 1.0
 #: A full scan is not repeated before this many times the duration of its looking has passed: looking at a huge
 #: or slow folder never takes more than a quarter of the time.
 REST = 3.0
+
+#: Seconds that a scan takes at most, of however many files; one that takes longer hangs.
+LONGEST_SCAN = 1800.0
 
 #: The longest pause, in seconds, after scans of something elsewhere that failed; each is twice as long as the last.
 LONGEST_PAUSE = 60.0
@@ -72,6 +76,7 @@ class Scanner:
         self._report = report
         self._hints = Hints()
         self._wake = asyncio.Event()
+        self._pulse = Pulse("scanning")
         self._task: asyncio.Task[None] | None = None
         self._remove: Remove | None = None
         #: The folder that is watched: the source's own or, while that is missing, the nearest above it.
@@ -86,6 +91,11 @@ class Scanner:
         return self._state
 
     @property
+    def pulses(self) -> tuple[Pulse, ...]:
+        """Of its loop."""
+        return (self._pulse,)
+
+    @property
     def trouble(self) -> str | None:
         """What keeps it from scanning, for people; None when nothing does."""
         return self._state if self._failures else None
@@ -96,10 +106,12 @@ class Scanner:
             self._state = "listening"
             await self._guarded(self._watch_folder())
             self._task = asyncio.create_task(self._run(), name="scanner")
+            self._pulse.follow(self._task)
 
     async def stop(self) -> None:
         task, self._task = self._task, None
         if task is not None:
+            self._pulse.leave()
             task.cancel()
             await asyncio.wait([task])
             await self._unwatch()
@@ -113,6 +125,7 @@ class Scanner:
             hints, self._hints = self._hints, Hints()
             self._wake.clear()
             started = loop.time()
+            self._pulse.step(LONGEST_SCAN)
             if hints.everywhere or hints.lost or started >= next_scan:
                 done = await self._guarded(self._scan(lost=hints.lost))
                 self._failures = 0 if done else self._failures + 1
@@ -120,6 +133,7 @@ class Scanner:
                 next_scan = loop.time() + max(self._pause(), REST * looked)
             else:
                 await self._guarded(self._source.look(hints))
+            self._pulse.step()
             await self._sleep(next_scan - loop.time())
 
     async def _sleep(self, seconds: float) -> None:
@@ -226,6 +240,11 @@ class ScannedQueue:
         if self._reason is not None:
             return self._reason
         return self._queue.state if self._queue.state != "listening" else self._scanner.state
+
+    @property
+    def pulses(self) -> tuple[Pulse, ...]:
+        """Of both."""
+        return (*pulses_of(self._scanner), *pulses_of(self._queue))
 
     async def start(self) -> None:
         if self._reason is None:

@@ -56,6 +56,11 @@ class Schedule(ABC):
     def is_frequent(self) -> bool:
         """Whether it is due more than once a minute: then nothing is remembered of it."""
 
+    @property
+    @abstractmethod
+    def is_interval(self) -> bool:
+        """Whether it is about the time between runs, and not about points in time."""
+
     def next_after(self, moment: datetime) -> datetime | None:
         """The first occurrence strictly after `moment`; None when there is none any more."""
         found = self._next(moment.astimezone(UTC))
@@ -89,6 +94,10 @@ class IntervalSchedule(Schedule):
     def is_frequent(self) -> bool:
         return self.interval < _MINUTE
 
+    @property
+    def is_interval(self) -> bool:
+        return True
+
     def _next(self, moment: datetime) -> datetime:
         return moment + self.interval
 
@@ -97,6 +106,7 @@ class OneTime(Schedule):
     """Due once."""
 
     is_frequent = False
+    is_interval = False
 
     def __init__(self, moment: datetime, zone: tzinfo) -> None:
         super().__init__(zone)
@@ -122,6 +132,10 @@ class CronSchedule(Schedule):
     def is_frequent(self) -> bool:
         return self.cron.is_frequent
 
+    @property
+    def is_interval(self) -> bool:
+        return self.cron.is_interval
+
     def _next(self, moment: datetime) -> datetime:
         # Between two changes of the zone's offset a wall clock is only UTC moved. So it is followed offset by
         # offset; beginning a day early shows a change just past, whose gap or repeated hour may still go on.
@@ -137,7 +151,7 @@ class CronSchedule(Schedule):
             jump = self._offset(change) - offset
             if found < change + max(jump, timedelta(0)):
                 late = found
-            silent = max(-jump, timedelta(0)) if not self.cron.is_interval else timedelta(0)
+            silent = max(-jump, timedelta(0)) if not self.is_interval else timedelta(0)
             since, start, offset = change, max(moment, change + silent - _INSTANT), offset + jump
 
     def _offset(self, moment: datetime) -> timedelta:

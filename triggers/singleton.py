@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -11,6 +12,9 @@ from ..bindings.errors import FunchostError
 from .base import Deliver, Listener, Outcome, Resources, Status, TriggerEvent
 from .descriptor import FunctionDescriptor, SingletonMode
 from .locks import Lock
+from .pulse import Pulse, pulses_of
+
+log = logging.getLogger(__name__)
 
 #: How often a host that lost asks again. A lease that is given back, or whose host died, is noticed at once.
 RECOVERY_INTERVAL = timedelta(seconds=5)
@@ -26,6 +30,7 @@ class ListenerLease:
         self._inner = inner
         self._name = name
         self._resources = resources
+        self._pulse = Pulse(f"asking for the lease '{name}'", resources.clock.monotonic)
         self._task: asyncio.Task[None] | None = None
         self._stopping: asyncio.Task[None] | None = None
         #: Why the inner one does not listen; None while it does.
@@ -35,11 +40,17 @@ class ListenerLease:
     def state(self) -> str:
         return self._waits or self._inner.state
 
+    @property
+    def pulses(self) -> tuple[Pulse, ...]:
+        """Of asking for the lease, and of the inner one."""
+        return (self._pulse, *pulses_of(self._inner))
+
     async def start(self) -> None:
         if self._task is None:
             self._waits = "asking for its lease"
             asked = asyncio.Event()
             self._task = asyncio.create_task(self._keep(asked), name=f"lease {self._name}")
+            self._pulse.follow(self._task)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(START_LIMIT):
                     await asked.wait()
@@ -52,9 +63,9 @@ class ListenerLease:
             await asyncio.shield(self._stopping)
 
     async def _end(self, task: asyncio.Task[None]) -> None:
+        self._pulse.leave()
         task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        await asyncio.gather(task, return_exceptions=True)
         self._task = self._stopping = None
         self._waits = "stopped"
 
@@ -63,12 +74,20 @@ class ListenerLease:
             lock = await self._try()
             if lock is None:
                 asked.set()
-                await self._resources.locks.wait_for_release(RECOVERY_INTERVAL)
+                await self._wait_for_release()
                 continue
             try:
                 await self._listen_while_held(lock, asked)
             finally:
                 asked.set()
+
+    async def _wait_for_release(self) -> None:
+        try:
+            await self._resources.locks.wait_for_release(RECOVERY_INTERVAL)
+        except Exception as error:
+            # Whether the lease can be had, the next try tells; and if it cannot be asked for, why.
+            log.debug("A lease that is given back cannot be waited for: %r", error)
+            await asyncio.sleep(RECOVERY_INTERVAL.total_seconds())
 
     async def _try(self) -> Lock | None:
         try:

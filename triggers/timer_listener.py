@@ -10,11 +10,12 @@ from datetime import datetime, timedelta, tzinfo
 from functools import partial
 from typing import Any
 
+from ..bindings.clock import SET_BACK
 from ..bindings.errors import StoreError
 from .base import CALLED, Deliver, Resources, Status, TriggerEvent
 from .fields import TimerTriggerFields
 from .schedule import Schedule
-from .timer_status import TimerStatus, resume
+from .timer_status import TimerStatus, resume, was_set_back
 
 #: Where the status of timers is kept.
 TIMER_SCOPE = "timer"
@@ -129,7 +130,17 @@ class TimerListener:
     async def _run(self, owed: bool) -> None:
         going = await self._first_run(owed)
         while going and (due := self._next) is not None:
-            going = await self._until(due) and await self._complete(_Tick(due))
+            now = self._resources.clock.now()
+            if self._status and was_set_back(self._schedule, self._status, now):
+                self._report("the clock was set back; it goes on by the time that it shows now")
+                await self._save(TimerStatus.fresh(self._schedule, now))
+            else:
+                going = await self._until(due) and await self._run_if_due(due)
+
+    async def _run_if_due(self, due: datetime) -> bool:
+        """Run the tick, unless it was the clock that was set back; False when stopped."""
+        is_far = due - self._resources.clock.now() > SET_BACK
+        return is_far or await self._complete(_Tick(due))
 
     async def _first_run(self, owed: bool) -> bool:
         now = self._resources.clock.now()
@@ -180,7 +191,7 @@ class TimerListener:
         return True
 
     async def _until(self, moment: datetime) -> bool:
-        """Wait for the moment; False when the listener is stopped."""
+        """Wait for the moment, or until the clock is set back; False when the listener is stopped."""
         self._wake.clear()
         if self._stopping:
             return False

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
+from ..bindings.clock import SET_BACK
 from .schedule import OneTime, Schedule
 
 #: How Azure writes a time that has not been.
 _NEVER = "0001-01-01T00:00:00+00:00"
+
+#: A point in time that comes again because the clock was set back by less is not repeated, as at the end of summer
+#: time. More is the correction of a clock that was wrong.
+_CORRECTION = timedelta(hours=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,13 @@ class TimerStatus:
             return None
 
 
+def was_set_back(schedule: Schedule, status: TimerStatus, now: datetime) -> bool:
+    """Whether the clock was set back since the status was reckoned, and so far that the next run has to be reckoned
+    anew by what it shows now."""
+    most = SET_BACK if schedule.is_interval else _CORRECTION
+    return status.updated is not None and status.updated > now + most
+
+
 def resume(schedule: Schedule, stored: TimerStatus | None, now: datetime) -> tuple[TimerStatus, bool]:
     """The status to go on with, and whether a run that should have been before `now` is still owed.
 
@@ -63,7 +75,7 @@ def resume(schedule: Schedule, stored: TimerStatus | None, now: datetime) -> tup
     """
     if isinstance(schedule, OneTime):
         return _resume_once(schedule, stored, now)
-    if stored is None:
+    if stored is None or was_set_back(schedule, stored, now):
         return TimerStatus.fresh(schedule, now), False
     base = stored.last or stored.updated or now
     expected = _next(schedule, base)

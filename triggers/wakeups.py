@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from ..bindings.clock import Clock
+from ..bindings.clock import SET_BACK, Clock
 
 if TYPE_CHECKING:
     from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -33,15 +33,17 @@ class _Call:
 
 
 class SchedulerWakeups:
-    """`Wakeups` on APScheduler: never early by `clock`, and soon due again when that is set.
+    """`Wakeups` on APScheduler: never early by `clock`, unless that is set back, and soon due when it is put forward.
 
     APScheduler keeps one job, for the earliest call; a heap keeps the others, because a job for every call
     costs over ten times as much. APScheduler is imported by the first call.
     """
 
-    def __init__(self, clock: Clock, check_every: timedelta = timedelta(minutes=1)) -> None:
+    def __init__(self, clock: Clock, check_every: timedelta = timedelta(seconds=10)) -> None:
         """Whoever sets a clock tells nobody, so it is looked at again after `check_every` at the latest."""
         self._clock = clock
+        #: What the clock showed when it was last looked at.
+        self._seen = clock.now()
         self._check_every = check_every.total_seconds()
         self._calls: list[tuple[datetime, int, _Call]] = []
         self._order = itertools.count()
@@ -115,11 +117,12 @@ class SchedulerWakeups:
         self._make_calls()
 
     def _make_calls(self) -> None:
-        """Make all calls that are due, and wait anew for the next one."""
+        """Make all calls that are due, all there are when the clock was set back, and wait anew for the next one."""
         if not self._started:
             return
         loop, now = asyncio.get_running_loop(), self._clock.now()
-        while self._calls and self._calls[0][0] <= now:
+        set_back, self._seen = self._seen - now > SET_BACK, now
+        while self._calls and (set_back or self._calls[0][0] <= now):
             call = heapq.heappop(self._calls)[2]
             if call.callback is None:
                 self._cancelled -= 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -10,15 +11,25 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from ..configuration import Configuration
 
+#: A name or an address, and perhaps a port.
+_HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^][:@/?#]+))(?::[0-9]*)?")
+
 #: What proxies and tunnels add: the request comes from elsewhere, although the connection begins on this machine.
 _OF_PROXIES = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host")
 
 
 def is_foreign(headers: Mapping[str, str]) -> bool:
     """Whether a page of another site had a browser send this."""
+    return _is_of_other_origin(headers) or headers.get("Sec-Fetch-Site", "none") not in (
+        "none",
+        "same-origin",
+    )
+
+
+def _is_of_other_origin(headers: Mapping[str, str]) -> bool:
     origin = headers.get("Origin")
     if origin is None:
-        return headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin")
+        return False
     try:
         place = urlsplit(origin).netloc
     except ValueError:
@@ -30,7 +41,7 @@ def is_foreign(headers: Mapping[str, str]) -> bool:
 def is_developers(configuration: Configuration, headers: Mapping[str, str]) -> bool:
     """Whether a request needs no key for what is its developer's: the host is theirs alone, and asked as such."""
     is_theirs = configuration.is_local and not configuration.asks_for_keys
-    return is_theirs and asks_this_machine(headers)
+    return is_theirs and asks_this_machine(headers) and not _is_of_other_origin(headers)
 
 
 def asks_this_machine(headers: Mapping[str, str]) -> bool:
@@ -47,10 +58,8 @@ def asks_this_machine(headers: Mapping[str, str]) -> bool:
 
 
 def _is_own_name(host: str) -> bool:
-    try:
-        name = (urlsplit(f"//{host}").hostname or "").removesuffix(".")
-    except ValueError:
-        return False
+    found = _HOST.fullmatch(host.lower())
+    name = (found[1] or found[2]).removesuffix(".") if found else ""
     if name == "localhost" or name.endswith(".localhost"):
         return True
     try:

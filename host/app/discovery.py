@@ -132,8 +132,15 @@ def _folders(root: Path) -> tuple[list[Path], list[Problem]]:
 
 def _subfolders(parent: Path) -> Iterator[Path]:
     for entry in sorted(os.scandir(parent), key=lambda entry: (entry.name.lower(), entry.name)):
-        if not entry.name.startswith(".") and entry.name not in _NEVER and entry.is_dir():
+        if not entry.name.startswith(".") and entry.name not in _NEVER and _is_folder(entry):
             yield parent / entry.name
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False  # a link that leads to itself: nothing is there
 
 
 def _missing(wanted: Collection[str], sources: list[Source], said_in: str | None) -> list[Problem]:

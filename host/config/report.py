@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +16,14 @@ def path_text(path: KeyPath) -> str:
     """A key path as people write it: ``bindings[0].queueName``."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return text.removeprefix(".")
+
+
+def _content(path: Path) -> bytes:
+    """What the file holds. Raises `OSError`, also for a pipe or a device, which might never end."""
+    status = path.stat()
+    if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+        raise OSError(errno.EINVAL, "It is not a file")
+    return path.read_bytes()
 
 
 @dataclass(slots=True)
@@ -41,7 +51,7 @@ class Report:
     def read(self, path: Path) -> bool:
         """Read the file into `document`; False when that failed, which is then told."""
         try:
-            self.document = loads(path.read_bytes())
+            self.document = loads(_content(path))
         except JsonSyntaxError as error:
             self.problems.append(
                 Problem(

@@ -32,7 +32,7 @@ class Channel(asyncio.Protocol):
         self._outgoing: list[list[bytes]] = []
         #: What the worker sent that it should not have; None as long as it keeps to the protocol.
         self.offence: str | None = None
-        #: The header that was sent last.
+        #: The header that was sent last; pings do not count.
         self.last_sent: dict[str, Any] = {}
         #: Whether the stream ended before all that was sent had been read.
         self.unread = False
@@ -48,7 +48,8 @@ class Channel(asyncio.Protocol):
         if not self._outgoing:
             self._loop.call_soon(self._flush)
         self._outgoing.append(frame(_encode(header), *body))
-        self.last_sent = header
+        if header["type"] != "ping":
+            self.last_sent = header
         if len(self._outgoing) >= _MOST_WAITING:
             self._flush()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
@@ -17,15 +18,18 @@ OnLine = Callable[[str], None]
 
 
 class ChildProcess(asyncio.SubprocessProtocol):
-    """A started process. Its standard input is a pipe that is never written to and ends with this process.
+    """A started process. Its standard input is a pipe that is never written to and ends with this process; a plain
+    one, since the loop would make it a socket, into which the child could write.
 
     Not `asyncio.create_subprocess_exec`: waiting there lasts until the pipes are closed as well, and a
     grandchild may hold them open for ever.
     """
 
-    def __init__(self, on_line: OnLine) -> None:
+    def __init__(self, on_line: OnLine, lifeline: int) -> None:
+        """`lifeline` is this end of the pipe, which is kept until `close`."""
         loop = asyncio.get_running_loop()
         self._on_line = on_line
+        self._lifeline: int | None = lifeline
         self._rest = b""
         self._transport: asyncio.SubprocessTransport | None = None
         self.pid = 0
@@ -45,16 +49,23 @@ class ChildProcess(asyncio.SubprocessProtocol):
         inherited: int,
     ) -> ChildProcess:
         """Start a process that inherits one file descriptor. Raises `OSError`."""
-        _, child = await asyncio.get_running_loop().subprocess_exec(
-            lambda: cls(on_line),
-            *command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=environment,
-            cwd=folder,
-            pass_fds=(inherited,),
-        )
+        standard_input, lifeline = os.pipe()
+        try:
+            _, child = await asyncio.get_running_loop().subprocess_exec(
+                lambda: cls(on_line, lifeline),
+                *command,
+                stdin=standard_input,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                cwd=folder,
+                pass_fds=(inherited,),
+            )
+        except BaseException:
+            os.close(lifeline)
+            raise
+        finally:
+            os.close(standard_input)
         return child
 
     def kill(self) -> None:
@@ -67,6 +78,9 @@ class ChildProcess(asyncio.SubprocessProtocol):
         """Read no more of its output; ends it if it still runs."""
         if self._transport:
             self._transport.close()
+        if self._lifeline is not None:
+            os.close(self._lifeline)
+            self._lifeline = None
 
     # -- asyncio.SubprocessProtocol
 

@@ -47,7 +47,7 @@ class Generation:
         #: No worker is started any more.
         self._stopped = False
         self._deaths = 0
-        self._solo = Solo(self._start_loaded)
+        self._solo = Solo(self._start_for_suspects)
 
     async def start(self) -> None:
         """Start the first worker. Raises `WorkerStartError`, or `WorkerLost` when it is stopped."""
@@ -66,6 +66,10 @@ class Generation:
         worker = self._first
         for function in functions:
             error = await worker.load(function)
+            if error and error.type == "WorkerLost":
+                # Perhaps somebody else ended it, as a machine does that has no memory left.
+                worker = await self._start_loaded()
+                error = await worker.load(function)
             if error:
                 errors[function.name] = error
             else:
@@ -161,6 +165,17 @@ class Generation:
                 self._starting.discard(worker)
                 return worker
             deaths[last] += 1
+
+    async def _start_for_suspects(self) -> WorkerProcess:
+        """As `_start_loaded`. That a worker does not start is no fault of the invocation that waits for it: another
+        one is tried, a few times."""
+        for pause in BACK_OFF[1:]:
+            try:
+                return await self._start_loaded()
+            except WorkerStartError as error:
+                self._report(str(error))
+            await asyncio.sleep(pause)
+        return await self._start_loaded()
 
     async def _load_all(self, worker: WorkerProcess, deaths: Counter[str]) -> str | None:
         """Load what is known to load; returns the function that ended the worker, if one did."""

@@ -24,6 +24,7 @@ from .call import (
 from .channel import Channel, OnFrame
 from .child import ChildProcess, describe_exit
 from .frames import Failure, Header, Indexed
+from .heartbeat import Heartbeat
 from .invocations import Invocations
 from .worker_settings import WorkerSettings
 
@@ -63,6 +64,10 @@ class WorkerProcess:
         self._ready: asyncio.Future[None] = self._loop.create_future()
         #: The last line of its plain output before it was ready, or after that the interpreter's own last word.
         self._last_word = ""
+        self._heartbeat: Heartbeat | None = None
+        self._beating: asyncio.Task[None] | None = None
+        #: Why it was ended although nobody wanted it gone.
+        self._failure = ""
         self._stopping = False
         self._killed = False
         #: Whether the worker can take invocations.
@@ -74,6 +79,7 @@ class WorkerProcess:
             "indexed": self._on_indexed,
             "loaded": self._on_loaded,
             "log": self._on_log_frame,
+            "pong": self._on_pong,
             **self._invocations.on_frame,
         }
 
@@ -92,6 +98,8 @@ class WorkerProcess:
             await self.stop()
             raise WorkerStartError(f"A worker under {self._settings.python} did not start: {why}.")
         self.alive = not self._killed and not self.ended.done()
+        if self.alive:
+            self._beating = self._loop.create_task(self._beat())
 
     async def _launch(self) -> None:
         ours, theirs = socket.socketpair()
@@ -134,6 +142,17 @@ class WorkerProcess:
             folder=self._settings.root,
             inherited=stream,
         )
+
+    async def _beat(self) -> None:
+        """End the process once it does not answer any more."""
+        self._heartbeat = Heartbeat(
+            self.pid,
+            lambda: self._channel.send({"type": "ping"}),
+            lambda: bool(self.in_flight or self._loading) or self._is_indexing,
+            lambda text: self._on_log({"level": "warning"}, text),
+        )
+        self._failure = await self._heartbeat.fails()
+        self.kill()
 
     async def drain(self) -> None:
         """Take no more; return once all in flight are answered and the process has ended."""
@@ -223,6 +242,14 @@ class WorkerProcess:
         if not self._ready.done():
             self._ready.set_result(None)
 
+    def _on_pong(self, _: Header, __: bytes) -> None:
+        if self._heartbeat:
+            self._heartbeat.answered()
+
+    @property
+    def _is_indexing(self) -> bool:
+        return self._indexing is not None and not self._indexing.done()
+
     def _on_indexed(self, header: Header, _: bytes) -> None:
         if "functions" not in header and "error" not in header:
             raise ProtocolError("It told neither functions nor an error.")
@@ -254,6 +281,8 @@ class WorkerProcess:
         ends: list[asyncio.Future[Any]] = [self._channel.lost, child.exited]
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         self.alive = False
+        if self._beating:
+            self._beating.cancel()
         if not self._channel.offence:
             await asyncio.wait({child.exited}, timeout=END_TIMEOUT)
         child.kill()
@@ -268,5 +297,7 @@ class WorkerProcess:
     def _reason(self, code: int) -> str:
         if self._channel.offence:
             return f"the worker process did not keep to the protocol ({self._channel.offence})"
+        if self._failure:
+            return self._failure
         how = describe_exit(code)
         return f"{how} ({self._last_word})" if self._last_word else how

@@ -16,7 +16,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from funchost.bindings.errors import ConfigurationError
+from funchost.bindings.errors import ConfigurationError, StoreError
 from funchost.triggers.base import Outcome, Resources, Status, TriggerEvent
 from funchost.triggers.cors import Cors
 from funchost.triggers.descriptor import Binding, FunctionDescriptor
@@ -305,6 +305,25 @@ async def test_a_protected_function_asks_for_its_key_before_it_reads_anything(op
     assert not function.events
     assert await site.fetch("/api/F?code=F") == (200, b"ok")
     assert await site.fetch("/api/F?code=wrong", headers={"X-Functions-Key": "F"}) == (200, b"ok")
+
+
+async def test_while_no_keys_are_known_a_protected_function_answers_503(open_site: Open) -> None:
+    def unknown(key: str | None, level: str, function: str) -> bool:
+        if key is None:
+            return False
+        raise StoreError("The keys could not be read yet.")
+
+    site, function = await open_site(), Recorder()
+    site.front._authorize = unknown
+    await site.serve("F", function, authLevel="function")
+    assert await site.fetch("/api/F", headers={"x-functions-key": "F"}) == (503, b"")
+    assert (await site.fetch("/api/F"))[0] == 401
+    assert not function.events
+
+
+async def test_a_connection_without_a_request_is_closed_in_time(open_site: Open) -> None:
+    site = await open_site(idle_timeout=0.2)
+    assert await site.raw(b"") == b""
 
 
 async def test_a_disabled_function_is_401_then_404_and_runs_for_the_master_key(open_site: Open) -> None:

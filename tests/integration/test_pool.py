@@ -228,6 +228,17 @@ async def test_a_function_that_kills_the_worker_at_import_takes_out_only_itself(
         await answer(pool, name)
 
 
+async def test_a_worker_that_is_killed_while_it_loads_a_function_costs_that_function_nothing(
+    host: Host,
+) -> None:
+    once = "import os, pathlib\nif not pathlib.Path('met').exists():\n    pathlib.Path('met').touch()\n"
+    pool = host.pool()
+    met = host.function("met_by_it", once + "    os.kill(os.getpid(), 9)\n" + WHO)
+    assert await within(load(pool, [host.function("first", WHO), met])) == {}
+    for name in ("first", "met_by_it"):
+        await answer(pool, name)
+
+
 async def test_an_import_that_hangs_takes_out_only_itself(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -355,6 +366,20 @@ async def test_suspects_run_one_after_the_other(host: Host) -> None:
     await within(load(pool, [host.function("count", code)]))
     results = await within(asyncio.gather(*(pool.invoke_alone(call("count")) for _ in range(5))))
     assert [result.body for result in results] == [b"1"] * 5
+
+
+async def test_a_suspect_is_not_to_blame_for_a_worker_that_does_not_start(host: Host) -> None:
+    python = host.app.root / "python"
+    python.write_text(
+        f'#!/bin/sh\nif [ -e fails ]; then rm fails; kill -9 $$; fi\nexec {sys.executable} "$@"\n'
+    )
+    python.chmod(0o755)
+    pool = host.pool(python=str(python))
+    await within(load(pool, [host.function("who", WHO)]))
+    (host.app.root / "fails").touch()
+    result = await within(pool.invoke_alone(call("who")))
+    assert result.error is None
+    assert "did not start" in "\n".join(host.reports)
 
 
 async def test_a_suspect_that_nobody_waits_for_does_not_run_beside_the_next(host: Host) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes import ManualClock
 
 from funchost.bindings import filesystem, presence
 from funchost.bindings import store as store_module
@@ -462,3 +463,41 @@ async def test_a_new_store_keeps_itself_out_of_repositories(tmp_path: Path) -> N
 
     assert (tmp_path / "new" / ".gitignore").read_text() == "*\n"
     assert not (tmp_path / "mine" / ".gitignore").exists()
+
+
+async def test_messages_sent_before_the_clock_was_set_back_do_not_wait_until_it_has_caught_up(
+    folder: Path,
+) -> None:
+    clock = ManualClock()
+    store = Store(folder, clock=clock)
+    queues = EmbeddedQueues(store, "host-1")
+    at_once, later = (
+        OutgoingMessage(queue="jobs", body=b"at once"),
+        OutgoingMessage(queue="jobs", body=b"later", visible_at=clock.now() + timedelta(minutes=5)),
+    )
+    await queues.send([at_once, later, OutgoingMessage(queue="jobs", body=b"taken")])
+    clock.advance(-HOUR)
+
+    assert await queues.receive("jobs", 1) == []
+    await asyncio.wait_for(queues.wait("jobs", HOUR), DEADLINE)
+    first, second = await queues.receive("jobs", 32)
+    assert (first.body, second.body) == (b"at once", b"taken")
+    assert first.inserted_at == clock.now()
+    assert first.expires_at == clock.now() + timedelta(days=7)
+
+    clock.advance(timedelta(minutes=5))
+    assert [message.body for message in await queues.receive("jobs", 32)] == [b"later"]
+    await store.close()
+
+
+async def test_what_is_in_flight_when_the_clock_is_set_back_stays_so(folder: Path) -> None:
+    clock = ManualClock()
+    store = Store(folder, clock=clock)
+    queues = EmbeddedQueues(store, "host-1")
+    await queues.send([OutgoingMessage(queue="jobs", body=b"a")])
+    (message,) = await queues.receive("jobs", 1)
+    clock.advance(-HOUR)
+    assert await queues.receive("jobs", 1) == []
+    await queues.release(message, timedelta(0))
+    assert [again.dequeue_count for again in await queues.receive("jobs", 1)] == [2]
+    await store.close()

@@ -189,6 +189,21 @@ async def test_a_clock_put_back_delays_the_call_until_its_moment(calls: Calls) -
     await wakeups.stop()
 
 
+async def test_a_clock_put_back_far_makes_all_calls_at_the_next_look(calls: Calls) -> None:
+    clock = SettableClock()
+    wakeups = SchedulerWakeups(clock, check_every=milliseconds(20))
+    await wakeups.start()
+    for name in ("first", "second"):
+        wakeups.call_at(now() + timedelta(minutes=30), calls.note(name))
+    clock.offset = -timedelta(hours=1)
+    assert await calls.reach(2) == ["first", "second"]
+    wakeups.call_at(now() - timedelta(minutes=30), calls.note("later"))
+    clock.offset = -timedelta(hours=1, seconds=30)
+    wakeups.call_at(clock.now() + milliseconds(100), calls.note("in time"))
+    assert await calls.reach(3) == ["first", "second", "in time"]
+    await wakeups.stop()
+
+
 async def test_calls_wait_for_the_start_and_end_with_the_stop(calls: Calls) -> None:
     wakeups = SchedulerWakeups(SystemClock())
     wakeups.call_at(now(), calls.note("before the start"))

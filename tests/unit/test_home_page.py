@@ -18,7 +18,7 @@ EVIL = "<script>alert('x')</script>"
 def page(*functions: FunctionStatus, **more: Any) -> str:
     """The page of a host with these functions, none of them served over HTTP."""
     options = {"root": Path("/home/ada/orders"), "keys": False, "problems": [], "draining": False}
-    options |= {"local": True, "host": "localhost:7071", **more}
+    options |= {"local": True, "host": "localhost:7071", "origin": "http://localhost:7071", **more}
     host = SimpleNamespace(
         configuration=SimpleNamespace(
             root=options["root"], asks_for_keys=options["keys"], is_local=options["local"]
@@ -30,7 +30,8 @@ def page(*functions: FunctionStatus, **more: Any) -> str:
         version="1.2.3",
         url="http://localhost:7071",
     )
-    return home_page(cast(Any, host), {"Host": str(options["host"])}).decode()
+    headers = {"Host": str(options["host"]), "Origin": str(options["origin"])}
+    return home_page(cast(Any, host), headers).decode()
 
 
 def status(name: str = "work", **more: Any) -> FunctionStatus:
@@ -85,7 +86,15 @@ def test_file_names_that_are_no_unicode_can_be_shown() -> None:
     assert "work?" in page(status("work\udcff"))
 
 
-@pytest.mark.parametrize("more", [{"keys": True}, {"local": False}, {"host": "rebound.example:7071"}])
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"keys": True},
+        {"local": False},
+        {"host": "rebound.example:7071"},
+        {"origin": "https://elsewhere.example"},
+    ],
+)
 def test_to_others_than_a_developer_the_page_tells_nothing_of_the_app(more: dict[str, Any]) -> None:
     shown = page(status("secret-work"), problems=[Problem("A secret problem")], **more)
 

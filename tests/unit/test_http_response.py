@@ -125,6 +125,21 @@ def test_a_cookie_is_written_as_aspnet_does(cookie: dict[str, Any], header: str)
     assert reply.headers == (("X-A", "1"), ("Set-Cookie", header))
 
 
+@pytest.mark.parametrize(
+    "result",
+    [
+        outcome("json", b'{"body": "\xff"}'),
+        outcome("json", b'{"body": ' + b"[" * 5000),
+        outcome("http", header={"status": "9" * 5000}),
+        outcome("http", header={"headers": 5}),
+        outcome("http", header={"headers": [["X-A", "\ud800"]]}),
+    ],
+)
+def test_what_no_response_can_be_made_of_is_told_as_such(result: Outcome) -> None:
+    with pytest.raises(ResponseError):
+        render(result)
+
+
 def test_an_http_result_keeps_its_status_and_every_cookie() -> None:
     headers = [["Content-Type", "text/html"], ["Set-Cookie", "a=1"], ["Set-Cookie", "b=2"]]
     reply = render(outcome("http", b"<p>", {"status": 418, "headers": headers}))

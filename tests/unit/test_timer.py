@@ -73,6 +73,14 @@ class VirtualTime:
             await settle()
         self.moment = max(self.moment, end)
 
+    async def set_back(self, by: timedelta) -> None:
+        """Show so much less; as soon as that is noticed all calls are made."""
+        self.moment -= by
+        calls, self._calls = self._calls, []
+        for _, _, callback in calls:
+            callback()
+        await settle()
+
     async def ring_early(self, by: timedelta) -> None:
         """Make the next call so long before its time, as a clock that is set back would."""
         moment, _, callback = heapq.heappop(self._calls)
@@ -604,6 +612,69 @@ async def test_one_listener_can_be_stopped_and_started_again(bench: Bench) -> No
     await listener.stop()
     assert bench.function.times == ["13:00:00", "14:15:00"]
     assert bench.function.past_due == [False, True]
+
+
+async def test_an_interval_goes_on_at_once_on_a_clock_that_is_set_back(bench: Bench) -> None:
+    listener = bench.listener(schedule="0 */5 * * * *")
+    await listener.start()
+    await bench.time.advance(minutes(11))
+    await bench.time.set_back(minutes(120))
+    await bench.time.advance(minutes(10))
+    assert bench.function.times == ["12:35:00", "12:40:00", "10:45:00", "10:50:00"]
+    assert bench.function.past_due == [False] * 4
+    assert bench.state.status["Next"] == "2026-06-01T10:55:00+00:00"
+    assert bench.reports == [
+        "Timer Totals: the clock was set back; it goes on by the time that it shows now."
+    ]
+    await listener.stop()
+
+
+async def test_a_point_in_time_is_repeated_only_where_the_clock_was_wrong_by_hours(bench: Bench) -> None:
+    listener = bench.listener(schedule="0 0 13 * * *")
+    await listener.start()
+    await bench.time.advance(minutes(60))
+    await bench.time.set_back(minutes(90))
+    await bench.time.advance(minutes(90))
+    assert bench.function.times == ["13:00:00"]
+    await bench.time.set_back(timedelta(days=400))
+    await bench.time.advance(timedelta(hours=24))
+    assert bench.function.times == ["13:00:00", "13:00:00"]
+    assert bench.state.status["Last"] == "2025-04-28T13:00:00+00:00"
+    await listener.stop()
+
+
+async def test_a_clock_that_is_set_back_a_little_makes_nothing_run_early_or_twice(bench: Bench) -> None:
+    listener = bench.listener(schedule="0 */5 * * * *")
+    await listener.start()
+    await bench.time.advance(minutes(5.5))
+    await bench.time.set_back(minutes(1.2))
+    await bench.time.advance(minutes(6))
+    assert bench.function.times == ["12:35:00", "12:40:00"]
+    await listener.stop()
+
+
+async def test_a_clock_that_is_set_back_during_a_run_is_noticed_after_it(bench: Bench) -> None:
+    bench.function.lengths = [minutes(1)]
+    listener = bench.listener(schedule=HOURLY)
+    await listener.start()
+    await bench.time.advance(minutes(30))
+    assert bench.function.running == 1
+    await bench.time.set_back(timedelta(hours=6))
+    await bench.time.advance(minutes(60))
+    assert bench.function.times == ["13:00:00", "08:00:00"]
+    await listener.stop()
+
+
+async def test_a_clock_that_was_set_back_while_the_host_was_down_does_not_keep_a_timer_waiting(
+    bench: Bench,
+) -> None:
+    await bench.was_stopped_at(NOON - timedelta(days=1000, minutes=10), schedule=HOURLY)
+    listener = bench.listener(schedule=HOURLY)
+    await listener.start()
+    await bench.time.advance(minutes(10))
+    await listener.stop()
+    assert bench.function.times == ["12:00:00"]
+    assert bench.function.past_due == [False]
 
 
 async def test_an_edited_schedule_is_never_past_due(bench: Bench) -> None:
