@@ -238,6 +238,7 @@ def _alarms(log: Path) -> Iterator[str]:
 
 
 def _clean_environment() -> dict[str, str]:
-    dropped = ("AzureWebJobs", "FUNCTIONS_", "FUNCHOST_")
+    """This one without what would change a host; with bytecode, without which a start takes seconds."""
+    dropped = ("AzureWebJobs", "FUNCTIONS_", "FUNCHOST_", "PYTHONDONTWRITEBYTECODE")
     kept = {key: value for key, value in os.environ.items() if not key.startswith(dropped)}
     return {**kept, "NO_COLOR": "1"}
