@@ -143,13 +143,11 @@ class Settlement:
         self._settling[task] = asyncio.get_running_loop().time()
         self._begun()
         try:
-            await self._try_on(step)
-        except ReceiptLost:
-            log.info("Message %s of '%s' had been handed to another host.", message.id, self.queue)
+            await self._try_on(message, step)
         finally:
             self._settling.pop(task, None)
 
-    async def _try_on(self, step: Callable[[], Awaitable[None]]) -> None:
+    async def _try_on(self, message: QueueMessage, step: Callable[[], Awaitable[None]]) -> None:
         back_off: BackOff | None = None
         while True:
             try:
@@ -160,9 +158,15 @@ class Settlement:
                 )
                 back_off = back_off or BackOff(timedelta(seconds=5))
                 await asyncio.sleep(back_off.next().total_seconds())
-            else:
-                self._trouble.passed(f"Messages of '{self.queue}' can be settled again.")
-                return
+                continue
+            except ReceiptLost:
+                self._tell_lost(message, tried=back_off is not None)
+            self._trouble.passed(f"Messages of '{self.queue}' can be settled again.")
+            return
+
+    def _tell_lost(self, message: QueueMessage, *, tried: bool) -> None:
+        seemed = "settled by a try that was reported as failed, or " if tried else ""
+        log.info("Message %s of '%s' had been %shanded to another host.", message.id, self.queue, seemed)
 
     def give_in(self) -> None:
         """Once the host stops, leave what a store does not let be settled: it comes again when its time is up."""

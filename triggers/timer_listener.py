@@ -14,6 +14,7 @@ from ..bindings.clock import SET_BACK
 from ..bindings.errors import StoreError
 from .base import CALLED, Deliver, Resources, Status, TriggerEvent
 from .fields import TimerTriggerFields
+from .pulse import Pulse
 from .schedule import Schedule
 from .timer_status import TimerStatus, resume, was_set_back
 
@@ -22,6 +23,9 @@ TIMER_SCOPE = "timer"
 
 #: The most runs that ``misfire: all`` makes up for at one start.
 _MOST_MISSED = 1000
+
+#: Seconds in which a status is stored or not: a store that hangs holds up neither the next run nor a stop.
+_SAVE_LIMIT = 30
 
 #: How long to wait before an interrupted run is begun again.
 _AGAIN = timedelta(seconds=1)
@@ -69,6 +73,12 @@ class TimerListener:
         self._wake = asyncio.Event()
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
+        self._pulse = Pulse(f"the clockwork of {function}", resources.clock.monotonic)
+
+    @property
+    def pulses(self) -> tuple[Pulse, ...]:
+        """Of its loop, which may die and cannot hang: it waits for its moment, or for its run."""
+        return (self._pulse,)
 
     async def start(self) -> None:
         if self._task is not None:
@@ -77,8 +87,10 @@ class TimerListener:
         owed = await self._resume()
         if not self._stopping:
             self._task = asyncio.create_task(self._run(owed), name=f"timer {self._function}")
+            self._pulse.follow(self._task)
 
     async def stop(self) -> None:
+        self._pulse.leave()
         self._stopping = True
         self._wake.set()
         if self._task is not None:
@@ -209,11 +221,12 @@ class TimerListener:
             return
         kept = self._kept(status)
         try:
-            is_ours = await self._resources.state.change(
-                TIMER_SCOPE,
-                self._function,
-                lambda value: None if _fence_of(value) > (self._fence or 0) else kept,
-            )
+            async with asyncio.timeout(_SAVE_LIMIT):
+                is_ours = await self._resources.state.change(
+                    TIMER_SCOPE,
+                    self._function,
+                    lambda value: None if _fence_of(value) > (self._fence or 0) else kept,
+                )
         except Exception as error:
             self._report(f"its status could not be stored, so another host may repeat a run: {error}")
         else:
