@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import os
 import sqlite3
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -26,6 +27,9 @@ from .store import Store, signal
 
 #: Seconds between two looks at the other hosts.
 LOOK_INTERVAL = 1.0
+
+#: Seconds after which a lock file is nobody's that has no holder and no listed host: long after it was made.
+STRAY_AGE = 60.0
 
 #: Deliveries that a host's death may give back for free. After that they count, so that a message that
 #: brings the whole host down cannot do so for ever.
@@ -66,6 +70,7 @@ class Presence:
         paths = [self._lock.lock_file, store, f"{store}-wal", f"{store}-shm"]
         self._files = {path: _inode(path) for path in map(Path, paths)}
         await self._bury_the_dead()
+        await self._remove_old_marks()
         self._task = asyncio.create_task(self._keep(), name="presence")
 
     async def stop(self) -> None:
@@ -129,6 +134,15 @@ class Presence:
                 if gone:
                     _unlink(Path(_lock_file(self._store.folder, owner).lock_file))
 
+    async def _remove_old_marks(self) -> None:
+        """Remove the lock files of hosts that died before they were listed: nobody will bury them."""
+        rows = await self._store.read(lambda c: c.execute("SELECT owner FROM hosts").fetchall())
+        listed = {owner for (owner,) in rows}
+        for path in Path(self._lock.lock_file).parent.glob("*.lock"):
+            is_stray = path.stem not in listed and _age(path) > STRAY_AGE
+            if is_stray and _is_unlocked(self._store.folder, path.stem):
+                _unlink(path)
+
     async def _give_back(self, owner: str, *, forget: bool) -> int:
         now = milliseconds(self._store.clock.now())
 
@@ -174,6 +188,14 @@ def _inode(path: Path) -> int | None:
         return path.stat().st_ino
     except OSError:
         return None
+
+
+def _age(path: Path) -> float:
+    """Seconds since the file was made or taken; 0 for one that is gone."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _unlink(path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import sqlite3
 import time
@@ -100,3 +101,18 @@ async def test_a_host_whose_store_is_removed_says_so_once(store: Store) -> None:
     await reports.wait_for("was removed or replaced")
     await host.stop()
     assert sum("was removed or replaced" in message for message in reports.all) == 1
+
+
+async def test_the_lock_files_of_hosts_that_died_before_they_were_listed_are_removed(store: Store) -> None:
+    folder = store.folder / "hosts"
+    living, stray, new = Presence(store, "living"), folder / "stray.lock", folder / "new.lock"
+    await living.start()
+    for path in (stray, new):
+        path.touch()
+    for path in (stray, folder / "living.lock"):
+        os.utime(path, (time.time() - 100, time.time() - 100))
+    host = Presence(store, "host")
+    await host.start()
+    assert sorted(path.name for path in folder.glob("*.lock")) == ["host.lock", "living.lock", "new.lock"]
+    await host.stop()
+    await living.stop()
