@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from .clock import milliseconds
 from .counted import counted
 from .embedded_lease import free_leases_of
-from .errors import FunchostError
+from .errors import FunchostError, StoreError
 from .lease import LEASE_PERIOD
 from .private_files import FILE_MODE, make_private_folder
 from .store import Store, signal
@@ -62,9 +62,8 @@ class Presence:
         self._files: dict[Path, int | None] = {}
 
     async def start(self) -> None:
-        """Show this host, and give back at once what hosts held that died before."""
-        make_private_folder(Path(self._lock.lock_file).parent)
-        self._lock.acquire(timeout=0)
+        """Show this host, and give back at once what hosts held that died before. Raises `StoreError`."""
+        self._take_mark()
         await self._beat()
         store = str(self._store.path)
         paths = [self._lock.lock_file, store, f"{store}-wal", f"{store}-shm"]
@@ -85,6 +84,17 @@ class Presence:
         await self._quietly(lambda: self._give_back(self.owner, forget=True))
         self._lock.release()
         _unlink(Path(self._lock.lock_file))
+
+    def _take_mark(self) -> None:
+        folder = Path(self._lock.lock_file).parent
+        try:
+            make_private_folder(folder)
+            self._lock.acquire(timeout=0)
+        except OSError as error:
+            raise StoreError(
+                f"This host cannot leave its mark in {folder} ({error.strerror}). Make room on the disk, or the "
+                "folder writable."
+            ) from error
 
     async def _keep(self) -> None:
         rounds = max(1, int(LEASE_PERIOD.total_seconds() / 3 / LOOK_INTERVAL))

@@ -142,10 +142,11 @@ class Host:
         shared = self._connected.host_storage(app.connection(""))
         self._storage = HostStorage(local, shared, shared_name(app), self._report)
         self.owner = self._storage.owner
-        await local.presence.start()
+        # Both are there before anything can fail: the end closes them.
         self.wakeups = SchedulerWakeups(self._clock)
-        await self.wakeups.start()
         self.keys = Keys(self._storage.state)
+        await local.presence.start()
+        await self.wakeups.start()
         if self.configuration.options.mode is not Mode.INSPECT:
             await self._storage.begin()
             await self.keys.begin()
@@ -183,18 +184,22 @@ class Host:
         self.url = self.configuration.url(port)
 
     def _announce(self) -> None:
-        self._runtime_file = RuntimeFile(self.configuration.store_folder, self.owner)
-        self._runtime_file.write(
-            Runtime(
-                pid=self.pid,
-                url=self.url,
-                version=self.version,
-                root=str(self.configuration.root),
-                functions=[served.descriptor.name for served in self.functions],
-                started=self._clock.now().isoformat(),
-                emulator=self.configuration.settings.app.emulator,
-            )
+        runtime = Runtime(
+            pid=self.pid,
+            url=self.url,
+            version=self.version,
+            root=str(self.configuration.root),
+            functions=[served.descriptor.name for served in self.functions],
+            started=self._clock.now().isoformat(),
+            emulator=self.configuration.settings.app.emulator,
         )
+        self._runtime_file = RuntimeFile(self.configuration.store_folder, self.owner)
+        try:
+            self._runtime_file.write(runtime)
+        except OSError as error:
+            self._report(
+                f"Commands do not find this host, since its address could not be written down: {error}"
+            )
 
     def _tell_of_others(self) -> None:
         for other in running_hosts(self.configuration.store_folder):

@@ -264,6 +264,27 @@ def test_a_store_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     assert "Traceback" not in said
 
 
+def test_a_store_in_which_a_host_cannot_leave_its_mark_is_told(tmp_path: Path) -> None:
+    app = App(tmp_path)
+    app.send("jobs", "a")
+    (app.store / "hosts").write_text("")
+    ended = funchost("start", "--root", app.root, "--port", "0")
+    assert ended.returncode == 4
+    said = ended.stderr.decode()
+    assert f"cannot leave its mark in {app.store / 'hosts'}" in said
+    assert "Traceback" not in said
+
+
+def test_a_host_whose_address_cannot_be_written_down_says_so_and_serves(tmp_path: Path) -> None:
+    app = App(tmp_path)
+    app.add("fine", FINE, http_trigger("fine"))
+    (app.store / "runtime.json" / "a-folder").mkdir(parents=True)
+    with RunningHost(app.root) as host:
+        assert request(host, "/api/fine") == (200, "fine")
+        host.wait_for("Commands do not find this host")
+        assert host.stop() == 0
+
+
 def test_a_store_that_another_process_locks_for_a_while_loses_nothing(tmp_path: Path) -> None:
     app = App(tmp_path)
     app.add("work", "from ledger import note\ndef main(job: str):\n    note(job)\n", queue_trigger())
