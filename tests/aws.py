@@ -32,7 +32,7 @@ class Aws:
 
     def __init__(self, server: EmulatorServer) -> None:
         self.url = server.url
-        self.prefix = f"t{next(self._numbers)}-"
+        self.prefix = f"aws{next(self._numbers)}-"
         self.sqs: Any = boto3.client(
             "sqs",
             endpoint_url=self.url,

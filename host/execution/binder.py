@@ -123,7 +123,8 @@ class Binder:
 
     def _blob_place(self, binding: Binding, resources: Resources) -> Load:
         """Where a blob is that its function fetches itself, with a client of the storage SDK."""
-        _, template = _blob(binding, resources)
+        # Its store is not ours to open.
+        template = Template.parse(binding.fields["path"])
         connection = binding.fields.get("connection") or HOST_STORAGE
 
         async def load(metadata: Mapping[str, Any]) -> Value:

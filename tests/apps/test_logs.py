@@ -246,7 +246,7 @@ def test_debug_logging_opens_the_root_logger(tmp_path: Path) -> None:
 def test_the_start_is_told(verbose: Host) -> None:
     verbose.wait_for(
         re.compile(
-            r"Generating 3 job function\(s\)\n.*Found the following functions:\n"
+            r"Generating 3 job function\(s\)\n(.*\n)*?.*Found the following functions:\n"
             r"(\s+Host\.Functions\.(plain|coroutine|orders)\n){3}"
             r"(.*\n)*?.*Host initialized \(\d+ms\)\n(.*\n)*?.*Host started \(\d+ms\)\n.*Job host started\n"
         )

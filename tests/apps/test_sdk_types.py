@@ -81,7 +81,7 @@ def test_a_blob_that_is_not_there_is_the_clients_matter(host: Host) -> None:
     [
         (
             "embedded",
-            "a Blob endpoint of Azure, which the embedded store is not. Annotate it as func.InputStream",
+            "a Blob endpoint of Azure, and its connection leads to none. Annotate it as func.InputStream",
         ),
         (
             "stream_elsewhere",
