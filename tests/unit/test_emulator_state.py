@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from moto.core.model_instances import reset_model_data
 from moto.s3.models import FakeDeleteMarker, NotificationConfiguration, s3_backends
 from moto.sqs.models import sqs_backends
 
@@ -73,6 +74,8 @@ def _collect(keep: Keep) -> State:
 
 @pytest.fixture
 def account(tmp_path: Path) -> Iterator[Account]:
+    # moto holds one state for the whole process, in which other tests have closed what they had.
+    reset_model_data()
     account = Account(tmp_path)
     yield account
     account.forget()
