@@ -14,7 +14,7 @@ from .blob import BlobStore
 from .clock import Clock
 from .errors import ConfigurationError
 from .lease import LeaseStore
-from .names import container_name, queue_name
+from .names import queue_name
 from .queue import QueueStore
 from .state import StateStore
 from .table import TableStore
@@ -69,11 +69,6 @@ class Storage:
     def queue_name(cls, text: str) -> str:
         """The name as it counts. Raises `BindingError` when no queue can be called so."""
         return queue_name(text)
-
-    @classmethod
-    def container_name(cls, text: str) -> str:
-        """The name as it counts. Raises `BindingError` when no container can be called so."""
-        return container_name(text)
 
     @property
     def place(self) -> str:

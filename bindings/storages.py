@@ -7,13 +7,13 @@ that cannot be used concerns the connections that lead to it, and nobody else.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from .clock import Clock
 from .errors import ConfigurationError
+from .packages import contenders, entry_points_of, load_class, mending
 from .storage import ConnectionSettings, Storage
 
 if TYPE_CHECKING:
@@ -61,27 +61,15 @@ def make_storage(provider: str, settings: ConnectionSettings, clock: Clock) -> S
         ) from error
 
 
-@cache
-def _third_party() -> dict[str, tuple[EntryPoint, ...]]:
-    from importlib.metadata import entry_points  # 20 ms of import, for the few apps that need it
-
-    found: dict[str, tuple[EntryPoint, ...]] = {}
-    for entry in entry_points(group=ENTRY_POINTS):
-        name = entry.name.lower()
-        found[name] = (*found.get(name, ()), entry)
-    return found
+def _third_party() -> Mapping[str, tuple[EntryPoint, ...]]:
+    return entry_points_of(ENTRY_POINTS, str.lower)
 
 
 def _loaded(provider: str, entry: EntryPoint) -> type[Storage]:
-    try:
-        found = entry.load()
-    except Exception as error:
-        reason = f"cannot be imported: {_shown(error)}"
-    else:
-        if isinstance(found, type) and issubclass(found, Storage):
-            return found
-        reason = "is no subclass of funchost.bindings.storage.Storage"
-    return _unusable(lambda settings: _broken(provider, entry, reason, settings))
+    found = load_class(entry, Storage)
+    if isinstance(found, str):
+        return _unusable(lambda settings: _broken(provider, entry, found, settings))
+    return found
 
 
 def _unusable(why: Callable[[ConnectionSettings], ConfigurationError]) -> type[Storage]:
@@ -107,9 +95,8 @@ def _unknown(provider: str, settings: ConnectionSettings) -> ConfigurationError:
 def _ambiguous(
     provider: str, entries: tuple[EntryPoint, ...], settings: ConnectionSettings
 ) -> ConfigurationError:
-    values = " and ".join(sorted(entry.value for entry in entries))
     return ConfigurationError(
-        f"{_leads(provider, settings)}, which several packages provide: {values}.",
+        f"{_leads(provider, settings)}, which several packages provide: {contenders(entries)}.",
         fix="Uninstall all but one of them.",
     )
 
@@ -117,16 +104,11 @@ def _ambiguous(
 def _broken(
     provider: str, entry: EntryPoint, reason: str, settings: ConnectionSettings
 ) -> ConfigurationError:
-    package = f"the package {entry.dist.name}" if entry.dist else f"the package of {entry.value}"
     return ConfigurationError(
         f"{_leads(provider, settings)} ({entry.value}), which {reason}.",
-        fix=f"Mend or replace {package} in the host's environment.",
+        fix=mending(entry),
     )
 
 
 def _leads(provider: str, settings: ConnectionSettings) -> str:
     return f"The connection '{settings.name}' leads to the storage '{provider}'"
-
-
-def _shown(error: Exception) -> str:
-    return str(error) if isinstance(error, ImportError) else repr(error)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
-from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from ..bindings.errors import ConfigurationError
+from ..bindings.packages import contenders, entry_points_of, load_class, mending
 from . import fields
 from .base import FieldsModel, Resources, Trigger
 
@@ -72,33 +72,21 @@ class TriggerTypes(Mapping[str, FieldsModel]):
 TRIGGER_TYPES = TriggerTypes()
 
 
-@cache
-def _third_party() -> dict[str, tuple[EntryPoint, ...]]:
-    from importlib.metadata import entry_points  # 20 ms of import, for the few apps that need it
-
-    found: dict[str, tuple[EntryPoint, ...]] = {}
-    for entry in entry_points(group=ENTRY_POINTS):
-        found[entry.name] = (*found.get(entry.name, ()), entry)
-    return found
+def _third_party() -> Mapping[str, tuple[EntryPoint, ...]]:
+    return entry_points_of(ENTRY_POINTS)
 
 
 def _brought(type_: str) -> type[Trigger]:
     """The class that another package brings, or one that says why it cannot be used. Raises `KeyError`."""
-    entry, *others = _third_party()[type_]
-    if others:
-        values = " and ".join(sorted(each.value for each in (entry, *others)))
-        return _unusable(f"Several packages provide {type_}: {values}.", "Uninstall all but one of them.")
-    try:
-        found = entry.load()
-    except Exception as error:
-        reason = f"cannot be imported: {error if isinstance(error, ImportError) else repr(error)}"
-    else:
-        if isinstance(found, type) and issubclass(found, Trigger) and hasattr(found, "Fields"):
-            return found
-        reason = "is no subclass of funchost.triggers.base.Trigger that has Fields"
-    package = f"the package {entry.dist.name}" if entry.dist else f"the package of {entry.value}"
-    fix = f"Mend or replace {package} in the host's environment."
-    return _unusable(f"{type_} ({entry.value}) {reason}.", fix)
+    entries = _third_party()[type_]
+    if len(entries) > 1:
+        why = f"Several packages provide {type_}: {contenders(entries)}."
+        return _unusable(why, "Uninstall all but one of them.")
+    [entry] = entries
+    found = load_class(entry, Trigger, needs=("Fields",))
+    if isinstance(found, str):
+        return _unusable(f"{type_} ({entry.value}) {found}.", mending(entry))
+    return found
 
 
 def _unusable(why: str, fix: str) -> type[Trigger]:

@@ -9,10 +9,10 @@ import click
 
 from ...bindings.counted import counted
 from ...bindings.errors import BindingError, MessageTooLarge, NotFound
-from ...bindings.names import queue_name, sqs_queue_name
 from ...bindings.queue import DEFAULT_TTL, OutgoingMessage, PeekedMessage, QueueDepth
+from ...bindings.storages import storage_type
 from ..config.vocabulary import nearest
-from .access import opened_queues
+from .access import opened_queues, settings_of
 from .main import run_async
 from .message import message_document, message_text, moment_text
 from .options import App, Content, Duration, Group, Moment, app_options, json_option
@@ -22,24 +22,8 @@ from .output import Exit, emit_json, emit_table, fail, talk
 _INTERNAL = "azure-webjobs-"
 
 
-class QueueName(click.ParamType[str]):
-    """The name of a queue, as Azure would take it; of a connection of its own, also as SQS would."""
-
-    name = "queue"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        # Not given, it may still be a placeholder of click's.
-        elsewhere = ctx is not None and isinstance(ctx.params.get("connection"), str)
-        try:
-            return sqs_queue_name(value) if elsewhere else queue_name(value)
-        except BindingError as error:
-            self.fail(str(error), param, ctx)
-
-
-#: Looked at before the queue's name, which it decides about.
 connection_option = click.option(
     "--connection",
-    is_eager=True,
     help="Where a connection of this name leads. Default: the app's own storage.",
 )
 
@@ -50,7 +34,7 @@ def queues() -> None:
 
 
 @queues.command()
-@click.argument("queue", type=QueueName())
+@click.argument("queue")
 @click.argument("body", type=Content(), default="-", metavar="[TEXT|@FILE|-]")
 @click.option("--delay", type=Duration(), help="Let it be seen only after this time, such as 10m.")
 @click.option("--at", type=Moment(), help="Let it be seen only from this moment, such as 2030-01-31T18:00.")
@@ -71,6 +55,7 @@ def send(
     It is a text, the content of a FILE, or (- or nothing) what comes in on standard input. It is stored
     durably, and running hosts see it at once.
     """
+    queue = _named(app, connection, queue)
     visible_at = visible_from(datetime.now(UTC), delay, at)
     message = OutgoingMessage(
         queue=queue, body=body, visible_at=visible_at, ttl=_checked_ttl(visible_at, ttl)
@@ -84,7 +69,7 @@ def send(
 
 
 @queues.command()
-@click.argument("queue", type=QueueName())
+@click.argument("queue")
 @click.option("-n", "count", type=click.IntRange(1, 10_000), default=10, help="How many. Default 10.")
 @json_option
 @connection_option
@@ -94,6 +79,7 @@ def peek(app: App, queue: str, count: int, as_json: bool, connection: str | None
 
     None is received by that, except on SQS, where a look counts as a delivery. The next one comes first. For messages that were given up (those in poison queues) the reason is shown.
     """
+    queue = _named(app, connection, queue)
     messages = run_async(lambda: _peek(app, connection, queue, count))
     if as_json:
         emit_json([message_document(message) for message in messages])
@@ -157,6 +143,16 @@ def _checked_ttl(visible_at: datetime | None, ttl: timedelta) -> timedelta:
     except OverflowError:
         raise click.BadParameter("That is after the end of all calendars.", param_hint="--ttl") from None
     return ttl
+
+
+def _named(app: App, connection: str | None, queue: str) -> str:
+    """The queue's name, by the rules of the storage that the connection leads to."""
+    app.check()
+    kind = settings_of(app).app.connection(connection or "").kind
+    try:
+        return storage_type(kind if connection else "embedded").queue_name(queue)
+    except BindingError as error:
+        raise click.BadParameter(str(error), param_hint="QUEUE") from None
 
 
 async def _send(app: App, connection: str | None, message: OutgoingMessage) -> None:

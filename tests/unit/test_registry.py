@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import sys
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint
-from types import ModuleType
 
 import msgspec
 import pytest
 from fakes import make_function, memory_resources
+from other_package import installed_with
 
 from funchost.bindings.errors import ConfigurationError
-from funchost.triggers import registry
 from funchost.triggers.base import Trigger
 from funchost.triggers.fields import ManualTriggerFields
 from funchost.triggers.manual import ManualTrigger
@@ -32,17 +29,7 @@ class MqttTrigger(Trigger):
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[EntryPoint]]:
     """Entry points that other packages are taken to have brought."""
-    module = ModuleType("other_package")
-    module.MqttTrigger = MqttTrigger  # type: ignore[attr-defined]
-    module.NoTrigger = object  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "other_package", module)
-    entries: list[EntryPoint] = []
-    monkeypatch.setattr(
-        importlib.metadata, "entry_points", lambda group: [e for e in entries if e.group == group]
-    )
-    registry._third_party.cache_clear()
-    yield entries
-    registry._third_party.cache_clear()
+    yield from installed_with(monkeypatch, MqttTrigger=MqttTrigger, NoTrigger=object)
 
 
 def _entry(name: str, value: str) -> EntryPoint:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.metadata
 import json
 import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from fakes import ManualClock, make_function, make_outcome, memory_resources
+from other_package import installed_with
 
-from funchost.bindings import storages
 from funchost.bindings.aws.storage import AwsStorage
 from funchost.bindings.clock import Clock
 from funchost.bindings.errors import ConfigurationError
@@ -47,17 +45,7 @@ class NatsStorage(Storage):
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[EntryPoint]]:
     """Entry points that other packages are taken to have brought."""
-    module = ModuleType("other_package")
-    module.NatsStorage = NatsStorage  # type: ignore[attr-defined]
-    module.NoStorage = object  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "other_package", module)
-    entries: list[EntryPoint] = []
-    monkeypatch.setattr(
-        importlib.metadata, "entry_points", lambda group: [each for each in entries if each.group == group]
-    )
-    storages._third_party.cache_clear()
-    yield entries
-    storages._third_party.cache_clear()
+    yield from installed_with(monkeypatch, NatsStorage=NatsStorage, NoStorage=object)
 
 
 def entry(name: str, value: str = "other_package:NatsStorage") -> EntryPoint:
