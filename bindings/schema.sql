@@ -64,3 +64,13 @@ CREATE TABLE IF NOT EXISTS entities (
     properties TEXT NOT NULL,
     PRIMARY KEY (table_name, partition_key, row_key)
 ) WITHOUT ROWID;
+
+-- What people and tools did that changes something: who, when, what to, and how it ended.
+CREATE TABLE IF NOT EXISTS audit (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    at INTEGER NOT NULL,
+    who TEXT NOT NULL,
+    action TEXT NOT NULL,                  -- such as queues.clear
+    target TEXT NOT NULL,
+    detail TEXT NOT NULL                   -- a JSON object
+);

@@ -26,7 +26,10 @@ from .private_files import FILE_MODE, FOLDER_MODE, make_private_folder, private_
 
 T = TypeVar("T")
 Operation = Callable[[sqlite3.Connection], Any]
-_Job = tuple[Operation, asyncio.Future[Any]]
+#: An operation, and who waits for what it gives; None: nobody.
+_Job = tuple[Operation, asyncio.Future[Any] | None]
+#: Gives what is to be written with whatever else is, or None.
+Rider = Callable[[], Operation | None]
 
 SCHEMA_VERSION = 1
 
@@ -54,6 +57,7 @@ class Store:
         self.clock: Clock = clock or SystemClock()
         self._loop = asyncio.get_running_loop()
         self._outbox: list[_Job] = []
+        self._riders: list[Rider] = []
         self._inbox: queue.SimpleQueue[list[_Job] | None] = queue.SimpleQueue()
         self._closed = False
         _prepare_folder(folder)
@@ -91,6 +95,11 @@ class Store:
         self._outbox.append((operation, future))
         return future
 
+    def ride(self, rider: Rider) -> None:
+        """Ask `rider` for an operation whenever something is about to be written, and write that in the same
+        transaction: so what is said of a change is there when the change is. Nobody waits for it."""
+        self._riders.append(rider)
+
     async def read(self, operation: Callable[[sqlite3.Connection], T]) -> T:
         """Run a read-only `operation` beside the writer and return its result."""
         if self._closed:
@@ -125,6 +134,7 @@ class Store:
     def _hand_over(self) -> None:
         if self._outbox:
             jobs, self._outbox = self._outbox, []
+            jobs += [(operation, None) for rider in self._riders if (operation := rider())]
             self._inbox.put(jobs)
 
     # -- the writer thread
@@ -214,9 +224,9 @@ def signal(connection: sqlite3.Connection, topic: str) -> None:
     )
 
 
-def _resolve(futures: list[asyncio.Future[Any]], results: list[Any]) -> None:
+def _resolve(futures: list[asyncio.Future[Any] | None], results: list[Any]) -> None:
     for future, result in zip(futures, results, strict=True):
-        if future.done():
+        if future is None or future.done():
             continue  # whoever waited has gone away; the change stands
         if isinstance(result, BaseException):
             future.set_exception(result)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..bindings.clock import Clock, new_id
+from ..bindings.embedded_audit import AuditLog
 from ..bindings.embedded_lease import EmbeddedLeases
 from ..bindings.embedded_queue import MAX_BODY, MAX_BODY_BASE64, EmbeddedQueues
 from ..bindings.embedded_state import EmbeddedState
@@ -61,6 +62,7 @@ class EmbeddedStorage:
         self.tables = tested("tables", EmbeddedTables(self.store))
         self.state = tested("state", EmbeddedState(self.store, queues))
         self.locks = Locks(tested("leases", EmbeddedLeases(self.store)), self.owner, report=report)
+        self.audit = AuditLog(self.store)
         self.presence = Presence(self.store, self.owner, report=report)
 
     async def sweep(self) -> None:

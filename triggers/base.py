@@ -100,6 +100,23 @@ class Outcome(msgspec.Struct, kw_only=True):
         return self.status is Status.SUCCEEDED
 
 
+class Cause(msgspec.Struct, kw_only=True, frozen=True):
+    """Where an event came from, for the history of runs and for answers to who caused it."""
+
+    #: For people: a queue, ``container/name``, a path, ``POST /api/hello``.
+    origin: str = ""
+    #: The message that brought it: its id, when it was sent, and its deliveries so far.
+    message: str | None = None
+    queued: datetime | None = None
+    dequeue_count: int | None = None
+    #: What travelled beside it: ``parent`` and ``replayOf`` (runs), ``replyTo``, ``correlationId`` …
+    properties: Mapping[str, Any] = msgspec.field(default_factory=dict)
+
+
+#: Of what came from nowhere that is known, such as a run by hand.
+NO_CAUSE = Cause()
+
+
 class TriggerEvent(msgspec.Struct, kw_only=True):
     """Something happened that a function is to be run for."""
 
@@ -117,6 +134,7 @@ class TriggerEvent(msgspec.Struct, kw_only=True):
     reason: str = CALLED
     #: Gives what the log shows of it beside the reason, where details are wanted.
     details: Callable[[], Mapping[str, object]] | None = None
+    cause: Cause = NO_CAUSE
     #: W3C trace context of whoever caused this.
     traceparent: str | None = None
     tracestate: str | None = None
@@ -250,6 +268,8 @@ class Trigger:
 
 __all__ = [
     "CALLED",
+    "NO_CAUSE",
+    "Cause",
     "Deliver",
     "ErrorInfo",
     "Listener",

@@ -5,6 +5,7 @@ The store and the functions may be looked at beside running hosts; so are messag
 
 from __future__ import annotations
 
+import getpass
 import os
 import sys
 import tempfile
@@ -23,6 +24,7 @@ from ..config.settings import Settings
 from ..config.vocabulary import nearest
 from ..keys import MASTER, MASTER_RING, Keys
 from ..logs.log import Log
+from ..operations.workbench import Workbench
 from ..runtime import running_hosts
 from ..storage import Connected, EmbeddedStorage, HostStorage
 from .main import run_async
@@ -30,6 +32,7 @@ from .options import App
 from .output import show_problems, talk
 
 if TYPE_CHECKING:
+    from ...bindings.blob import BlobStore
     from ...bindings.queue import QueueStore
     from ..host import Host
     from .client import HostClient
@@ -76,6 +79,41 @@ async def opened_queues(app: App, connection: str | None, *, make: bool = True) 
             yield MemoryQueues()
     finally:
         await connected.close()
+
+
+@asynccontextmanager
+async def opened_workbench(app: App) -> AsyncIterator[Workbench]:
+    """The stores of the app, for operations beside running hosts. Makes the store where there is none."""
+    settings = settings_of(app).app
+    connected = Connected(SystemClock())
+
+    async with opened_store(app) as storage:
+
+        def queues(connection: str) -> QueueStore:
+            other = connected.storage(settings.connection(connection))
+            return other.queues() if other else storage.local.queues
+
+        def blobs(connection: str) -> BlobStore:
+            other = connected.storage(settings.connection(connection))
+            return other.blobs() if other else storage.local.blobs
+
+        try:
+            yield Workbench(
+                storage=storage,
+                queues=queues,
+                blobs=blobs,
+                clock=SystemClock(),
+                who=f"cli:{_user_name()}",
+            )
+        finally:
+            await connected.close()
+
+
+def _user_name() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "?"  # a container may know no name for its user
 
 
 @asynccontextmanager
