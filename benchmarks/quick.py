@@ -25,6 +25,7 @@ import textwrap
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 
@@ -178,23 +179,39 @@ def measure_http(root: Path, rounds: int, seconds: float) -> dict[str, float]:
 # -- queue
 
 
+class Samples(NamedTuple):
+    """Messages/s and CPU seconds a message, round by round."""
+
+    rates: list[float]
+    costs: list[float]
+
+
+def drain(root: Path, messages: int, samples: Samples) -> None:
+    """One round. `messages` wait before the host starts; the clock runs from its first look at them until none is
+    left."""
+    shutil.rmtree(root / ".funchost", ignore_errors=True)
+    asyncio.run(_fill(root, messages))
+    with running(*funchost(root, "--port", "0", "--functions", "drain")) as (process, _line):
+        # The host and its worker have started: what they use from here on is for the messages.
+        before, began = cpu_seconds(process), time.perf_counter()
+        left_at_first = left = asyncio.run(_left(root))
+        while left:
+            time.sleep(0.05)
+            left = asyncio.run(_left(root))
+        took = time.perf_counter() - began
+        samples.costs.append((cpu_seconds(process) - before) / left_at_first)
+        samples.rates.append(left_at_first / took)
+
+
 def measure_queue(root: Path, rounds: int, messages: int) -> dict[str, float]:
-    """`messages` wait before the host starts; the clock runs from its first look at them until none is left."""
-    rates, costs = [], []
+    """Medians of several rounds."""
+    samples = Samples([], [])
     for _ in range(rounds):
-        shutil.rmtree(root / ".funchost", ignore_errors=True)
-        asyncio.run(_fill(root, messages))
-        with running(*funchost(root, "--port", "0", "--functions", "drain")) as (process, _line):
-            # The host and its worker have started: what they use from here on is for the messages.
-            before, began = cpu_seconds(process), time.perf_counter()
-            left_at_first = left = asyncio.run(_left(root))
-            while left:
-                time.sleep(0.05)
-                left = asyncio.run(_left(root))
-            took = time.perf_counter() - began
-            costs.append((cpu_seconds(process) - before) / left_at_first)
-            rates.append(left_at_first / took)
-    return {"rate": statistics.median(rates), "cpu_microseconds": statistics.median(costs) * 1e6}
+        drain(root, messages, samples)
+    return {
+        "rate": statistics.median(samples.rates),
+        "cpu_microseconds": statistics.median(samples.costs) * 1e6,
+    }
 
 
 async def _fill(root: Path, messages: int) -> None:

@@ -69,6 +69,11 @@ def new_run_id(began: datetime) -> str:
     return f"{moment >> 16 & 0xFFFFFFFF:08x}-{moment & 0xFFFF:04x}-7{count & 0xFFF:03x}-{_run_rest}{count >> 12 & 0xFFFFFF:06x}"
 
 
+def short_run_id(run_id: str) -> str:
+    """What tells a run from others of its time, for people: an id begins with the time, which all of a minute share."""
+    return run_id[9:18]
+
+
 def first_run_id(began: datetime) -> str:
     """The least id that `new_run_id` can give a run that began then or later."""
     moment = max(0, int(began.timestamp() * 1000))

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 
 import msgspec
 
+from .clock import short_run_id
+
 #: Bytes of an input, an output or a log that stand in the record itself; what is larger goes into a file.
 INLINE = 64 * 1024
 
@@ -106,14 +108,20 @@ class RunRecord(msgspec.Struct, kw_only=True):
     event: dict[str, Any] = msgspec.field(default_factory=dict)
     input: Kept = NOTHING
     output: Kept = NOTHING
-    outputs: list[OutputRef] = msgspec.field(default_factory=list)
+    outputs: Sequence[OutputRef] = ()
     #: Status and headers of what an HTTP function answered.
     answer: dict[str, Any] = msgspec.field(default_factory=dict)
+    #: Lines as ``2026-01-31T18:00:00.123Z info text``; further lines of a text that has several follow as they are.
     log: Kept = NOTHING
-    steps: list[Step] = msgspec.field(default_factory=list)
+    steps: Sequence[Step] = ()
     #: What the function said of itself: how far it is (0 to 1, or None), and a JSON value.
     progress: float | None = None
     status: Any = None
+
+    @property
+    def short_id(self) -> str:
+        """What of its id is shown in tables and logs; `HistoryStore.get` takes it too."""
+        return short_run_id(self.id)
 
     @property
     def duration(self) -> float | None:
@@ -158,7 +166,7 @@ class HistoryStore(Protocol):
         """
 
     async def get(self, id: str) -> RunRecord:
-        """One run with all that is kept of it; the beginning of an id will do. Raises `NotFound` for none, or several."""
+        """One run with all that is kept of it; the beginning of an id will do, or a `short_id`. Raises `NotFound` for none, or several."""
 
     async def count(self, wanted: RunFilter) -> int:
         """How many runs there are of that kind."""

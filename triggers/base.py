@@ -27,8 +27,11 @@ if TYPE_CHECKING:
     from .watch import Watch
 
 
+#: The type of the error of a run that somebody cancelled.
+CANCELLED = "RunCancelled"
+
 #: Errors whose message alone says what is wrong, and what to do.
-_OWN_ERRORS = frozenset({"LoadError", "BindError", "WorkerLost", "FunchostError", "BindingError"})
+_OWN_ERRORS = frozenset({"LoadError", "BindError", "WorkerLost", "FunchostError", "BindingError", CANCELLED})
 
 #: The reason of an event that somebody asked for: a request, or a run by hand.
 CALLED = "This function was programmatically called via the host APIs."
@@ -42,6 +45,8 @@ class Status(enum.StrEnum):
     TIMED_OUT = "timed-out"
     #: Stopped by something that is not its own doing (a stop, a neighbour's crash): it uses up nothing.
     INTERRUPTED = "interrupted"
+    #: It ran to its end, but too late: its message had been handed to another run, and nothing of it was stored.
+    LOST_LEASE = "lost-lease"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +140,8 @@ class TriggerEvent(msgspec.Struct, kw_only=True):
     #: Gives what the log shows of it beside the reason, where details are wanted.
     details: Callable[[], Mapping[str, object]] | None = None
     cause: Cause = NO_CAUSE
+    #: The id that its run is to have, since a caller was told it; such a run is always recorded, with its whole result.
+    run_id: str | None = None
     #: W3C trace context of whoever caused this.
     traceparent: str | None = None
     tracestate: str | None = None
@@ -268,6 +275,7 @@ class Trigger:
 
 __all__ = [
     "CALLED",
+    "CANCELLED",
     "NO_CAUSE",
     "Cause",
     "Deliver",

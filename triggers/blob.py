@@ -6,7 +6,7 @@ receives notifications; from there it is run, repeated and given up like any que
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -21,7 +21,7 @@ from .base import Deliver, Listener, Resources, Trigger, TriggerEvent
 from .blob_finding import BlobFinding
 from .blob_source import BlobFolder, BlobMessage, BlobSource
 from .descriptor import FunctionDescriptor
-from .details import message_details, shown_time
+from .details import message_cause, message_details, shown_time
 from .fields import BlobTriggerFields
 from .queue_listener import QueueListener
 from .scan import ScannedQueue
@@ -49,13 +49,20 @@ class BlobTrigger(Trigger):
         self.queue = f"azure-webjobs-blobtrigger-{function.name.lower()}"
 
     def listener(self, deliver: Deliver) -> Listener:
-        source = BlobSource(
-            self.function.name, self.pattern, self.store, self._own.state, self.queue, self.finding.scanned
-        )
+        source = self._source()
         listener = one_host_only(
             self.function, deliver, self.resources, lambda deliver: self._listener(source, deliver)
         )
         return self.finding.notified(source, listener)
+
+    async def again(self, infos: Sequence[BlobInfo]) -> None:
+        """Have the function run for those of these versions that it is for, also where it has already."""
+        await self._source().again(infos)
+
+    def _source(self) -> BlobSource:
+        return BlobSource(
+            self.function.name, self.pattern, self.store, self._own.state, self.queue, self.finding.scanned
+        )
 
     def _listener(self, source: BlobSource, deliver: Deliver) -> Listener:
         queue = QueueListener(
@@ -94,6 +101,7 @@ class BlobTrigger(Trigger):
         event = self._event(*found, captures)
         event.reason = f"New blob detected({self.fields.source}): {event.data['name']}"
         event.details = partial(_details, message, found[0])
+        event.cause = message_cause(message, found[0].path, _parent(found[0]))
         return event
 
     async def manual_event(self, data: bytes | None) -> TriggerEvent:
@@ -113,6 +121,12 @@ class BlobTrigger(Trigger):
         return TriggerEvent(
             kind="blob", body=body, data=_data(info, uri), metadata=_metadata(info, uri) | captures
         )
+
+
+def _parent(info: BlobInfo) -> dict[str, Any]:
+    """The run that wrote the blob, as runs note it in its metadata."""
+    parent = info.metadata.get("AzureWebJobsParentId")
+    return {"parent": parent} if parent else {}
 
 
 def _details(message: QueueMessage, info: BlobInfo) -> dict[str, object]:

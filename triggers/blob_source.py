@@ -120,6 +120,17 @@ class BlobSource:
         """Queue those of these versions that nobody has queued yet; some may not be wanted."""
         await self._sight(infos)
 
+    async def again(self, infos: Sequence[BlobInfo]) -> None:
+        """Queue those of these versions that are wanted, whether they were queued before or not."""
+        wanted = [info for info in infos if self._pattern.match(info.name) is not None]
+        for start in range(0, len(wanted), BATCH):
+            batch = wanted[start : start + BATCH]
+            # Forgotten first, each is news; whoever comes in between has queued it instead.
+            await self._state.record(self._scope, [Sighting(info.path, None) for info in batch])
+            await self._state.record(
+                self._scope, [Sighting(info.path, info.etag, self._message(info)) for info in batch]
+            )
+
     async def forget(self, paths: Iterable[str]) -> None:
         """The blobs of these paths are gone; whoever puts one there again puts a new one."""
         gone = [Sighting(path, None) for path in paths]

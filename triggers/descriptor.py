@@ -65,6 +65,15 @@ class QueuePolicy:
     poison_queue: str | None = None
 
 
+class HistoryMode(enum.StrEnum):
+    """Which runs are kept in the history."""
+
+    ALL = "all"
+    #: All but those that succeeded.
+    FAILURES = "failures"
+    NONE = "none"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """Everything that function.json and host.json say about how a function is run."""
@@ -75,6 +84,7 @@ class Policy:
     timeout: timedelta | None = timedelta(minutes=30)
     #: Runs at a time on one host; None means as many as its trigger brings.
     concurrency: int | None = None
+    history: HistoryMode = HistoryMode.ALL
     queue: QueuePolicy = QueuePolicy()
 
 

@@ -1,10 +1,13 @@
-"""Trigger details: what the log shows of an event beside its reason, in Azure's words."""
+"""What is told of an event beside its content: trigger details for the log, in Azure's words, and its cause."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from ..bindings.queue import QueueMessage
+from .base import Cause
 
 
 def message_details(message: QueueMessage) -> dict[str, object]:
@@ -14,6 +17,17 @@ def message_details(message: QueueMessage) -> dict[str, object]:
         "DequeueCount": message.dequeue_count,
         "InsertedOn": shown_time(message.inserted_at),
     }
+
+
+def message_cause(message: QueueMessage, origin: str, properties: Mapping[str, Any] | None = None) -> Cause:
+    """Where an event came from that a message brought; `properties` are those of the message, unless given."""
+    return Cause(
+        origin=origin,
+        message=message.id,
+        queued=message.inserted_at,
+        dequeue_count=message.dequeue_count,
+        properties=message.properties if properties is None else {**message.properties, **properties},
+    )
 
 
 def shown_time(moment: datetime) -> str:

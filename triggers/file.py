@@ -20,7 +20,7 @@ from ..bindings.file_tree import file_status, version_of
 from ..bindings.queue import QueueMessage
 from .base import CALLED, Deliver, Listener, Outcome, Resources, Trigger, TriggerEvent
 from .descriptor import FunctionDescriptor
-from .details import message_details
+from .details import message_cause, message_details
 from .fields import FileTriggerFields
 from .file_place import FilePlace, printable
 from .file_source import FileMessage, FileSource, FileWatching
@@ -95,6 +95,7 @@ class FileTrigger(Trigger):
         event = await asyncio.to_thread(self._event, relative, told.change, told.version, told.old_path)
         if event is not None:
             event.details = partial(message_details, message)
+            event.cause = message_cause(message, relative)
         return event
 
     async def manual_event(self, data: bytes | None) -> TriggerEvent:

@@ -11,7 +11,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from ..bindings.errors import StoreError
-from ..bindings.lease import LEASE_PERIOD, Lease, LeaseStore
+from ..bindings.lease import LEASE_PERIOD, HeldLease, Lease, LeaseStore
 from .lock_line import Line, Wish
 
 #: How long after it was asked for or renewed a lease is surely not another host's, in seconds. Less than its
@@ -153,6 +153,14 @@ class Locks:
     async def wait_for_release(self, limit: timedelta) -> None:
         """Return when somebody gave a lease back, or after `limit`."""
         await self._store.wait(limit)
+
+    async def held_by_anyone(self) -> list[HeldLease]:
+        """The leases that hosts hold, this one or others, by name."""
+        return await self._store.list()
+
+    async def break_(self, name: str) -> bool:
+        """As `LeaseStore.break_`."""
+        return await self._store.break_(name)
 
     async def stop(self) -> None:
         """Give everything back, as far as the store takes it."""

@@ -10,9 +10,9 @@ from ..bindings.errors import ConfigurationError
 from ..bindings.expressions import ExpressionError, Template, payload_metadata
 from ..bindings.queue import QueueMessage
 from ..bindings.storages import storage_type
-from .base import Deliver, Listener, Resources, Trigger, TriggerEvent
+from .base import Cause, Deliver, Listener, Resources, Trigger, TriggerEvent
 from .descriptor import FunctionDescriptor
-from .details import message_details
+from .details import message_cause, message_details
 from .fields import QueueTriggerFields
 from .poison import poison_queue_name
 from .queue_batch import batch_by_hand, batch_details, batch_event, shared
@@ -83,6 +83,7 @@ class QueueTrigger(Trigger):
             metadata=metadata,
             reason=f"New queue message detected on '{message.queue}'.",
             details=partial(message_details, message),
+            cause=message_cause(message, message.queue),
             traceparent=message.properties.get("traceparent"),
             tracestate=message.properties.get("tracestate"),
         )
@@ -91,6 +92,7 @@ class QueueTrigger(Trigger):
         event = batch_event([message.body for message in messages], [*map(_metadata, messages)])
         event.reason = f"{len(messages)} new queue messages detected on '{self._queue}'."
         event.details = partial(batch_details, tuple(messages))
+        event.cause = Cause(origin=self._queue, queued=min(message.inserted_at for message in messages))
         event.traceparent = shared(messages, "traceparent")
         event.tracestate = shared(messages, "tracestate") if event.traceparent else None
         return event

@@ -6,12 +6,13 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import timedelta
+from functools import partial
 
 from ..bindings.counted import counted
 from ..bindings.errors import ReceiptLost, StoreError
 from ..bindings.queue import OutgoingMessage, QueueMessage, QueueStore
 from ..bindings.table import OutgoingEntity
-from .base import ErrorInfo, Outcome, Resources, Status
+from .base import CANCELLED, ErrorInfo, Outcome, Resources, Status
 from .descriptor import QueuePolicy
 from .poison import poison_message, with_failure
 from .polling import BackOff
@@ -55,13 +56,16 @@ class Settlement:
         own = await self._own_messages(outcome)
         entities = await self._own_entities(outcome) if outcome.entities else ()
         if messages:
-            await self._insist(messages[0], lambda: self._store.complete(messages, own, entities))
+            step = partial(self._store.complete, messages, own, entities)
+            if not await self._insist(messages[0], step):
+                outcome.status = Status.LOST_LEASE
         elif own or entities:
             await self._store.send(own, entities)
 
     async def fail(self, message: QueueMessage, outcome: Outcome) -> bool:
         """Have it delivered again, or give it up after its last delivery; returns whether it has left the queue."""
-        if self._over(message, self._policy.max_dequeue_count):
+        cancelled = outcome.error is not None and outcome.error.type == CANCELLED
+        if self._over(message, 0 if cancelled else self._policy.max_dequeue_count):
             await self.give_up(message, outcome)
             return True
         delay, properties = self._policy.visibility_timeout, with_failure(message, outcome)
@@ -89,11 +93,14 @@ class Settlement:
         """Move it to the poison queue with its reason: the outcome of its last run, or none."""
         queue = self._poison_queue
         assert queue is not None
-        log.warning(
-            "Message has reached MaxDequeueCount of %d. Moving message to queue '%s'.",
-            self._policy.max_dequeue_count,
-            queue,
-        )
+        if outcome and outcome.error and outcome.error.type == CANCELLED:
+            log.warning("Its run was cancelled. Moving message to queue '%s'.", queue)
+        else:
+            log.warning(
+                "Message has reached MaxDequeueCount of %d. Moving message to queue '%s'.",
+                self._policy.max_dequeue_count,
+                queue,
+            )
         poison = poison_message(message, outcome, self.function, queue, self._resources.clock.now())
         await self._insist(message, lambda: self._store.poison(message, poison))
 
@@ -137,18 +144,20 @@ class Settlement:
                 await store.send((), [entity])
         return [entity for store, entity in outcome.entities if store is self._store]
 
-    async def _insist(self, message: QueueMessage, step: Callable[[], Awaitable[None]]) -> None:
-        """Settle in spite of a store that fails for a while; give way when the message is no longer ours."""
+    async def _insist(self, message: QueueMessage, step: Callable[[], Awaitable[None]]) -> bool:
+        """Settle in spite of a store that fails for a while; give way when the message is no longer ours, which gives
+        False unless an earlier try may have settled it."""
         task = asyncio.current_task()
         self._settling[task] = asyncio.get_running_loop().time()
         self._begun()
         try:
-            await self._try_on(message, step)
+            return await self._try_on(message, step)
         finally:
             self._settling.pop(task, None)
 
-    async def _try_on(self, message: QueueMessage, step: Callable[[], Awaitable[None]]) -> None:
+    async def _try_on(self, message: QueueMessage, step: Callable[[], Awaitable[None]]) -> bool:
         back_off: BackOff | None = None
+        ours = True
         while True:
             try:
                 await step()
@@ -160,9 +169,10 @@ class Settlement:
                 await asyncio.sleep(back_off.next().total_seconds())
                 continue
             except ReceiptLost:
-                self._tell_lost(message, tried=back_off is not None)
+                ours = back_off is not None
+                self._tell_lost(message, tried=ours)
             self._trouble.passed(f"Messages of '{self.queue}' can be settled again.")
-            return
+            return ours
 
     def _tell_lost(self, message: QueueMessage, *, tried: bool) -> None:
         seemed = "settled by a try that was reported as failed, or " if tried else ""

@@ -15,6 +15,8 @@ _WEEK = timedelta(days=7)
 _MINUTE = timedelta(minutes=1)
 _SECOND = timedelta(seconds=1)
 _INSTANT = timedelta(microseconds=1)
+#: A schedule that occurs at all does so at least once in such a time: February 29 may be left out once.
+_LONGEST_BACK = timedelta(days=366 * 9)
 _LONGEST_INTERVAL = timedelta(days=36_525)
 #: As APScheduler writes them, in NCRONTAB's order.
 _WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
@@ -74,6 +76,21 @@ class Schedule(ABC):
             moment = found
         return occurrences
 
+    def last_before(self, moment: datetime) -> datetime | None:
+        """The last occurrence before `moment`; None where there is none, or none in the last `_LONGEST_BACK`."""
+        moment = moment.astimezone(UTC)
+        back = _MINUTE
+        while (found := self._next(moment - back)) is None or found >= moment:
+            if back > _LONGEST_BACK:
+                return None
+            back *= 2
+        low, high = moment - back, moment
+        while high - low > _SECOND:
+            middle = low + (high - low) / 2
+            following = self._next(middle)
+            low, high = (middle, high) if following and following < moment else (low, middle)
+        return self.next_after(low)
+
     @abstractmethod
     def _next(self, moment: datetime) -> datetime | None:
         """As `next_after`, in UTC: there, times can be compared and added up whatever the zone does."""
@@ -97,6 +114,10 @@ class IntervalSchedule(Schedule):
     @property
     def is_interval(self) -> bool:
         return True
+
+    def last_before(self, moment: datetime) -> datetime:
+        """So long before, since whatever is due at `moment` counts from then."""
+        return (moment.astimezone(UTC) - self.interval).astimezone(self.zone)
 
     def _next(self, moment: datetime) -> datetime:
         return moment + self.interval

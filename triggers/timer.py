@@ -5,14 +5,18 @@ from __future__ import annotations
 import difflib
 import zoneinfo
 from datetime import UTC, datetime, tzinfo
+from typing import Any
 
-from ..bindings.errors import ConfigurationError
+import msgspec
+
+from ..bindings.errors import BindingError, ConfigurationError
 from .base import Deliver, Listener, Resources, Trigger, TriggerEvent
 from .descriptor import FunctionDescriptor
 from .fields import TimerTriggerFields
 from .schedule import Schedule
 from .singleton import ListenerLease, while_held
 from .timer_listener import TimerListener, timer_event
+from .timer_status import TimerStatus
 
 
 class TimerTrigger(Trigger):
@@ -48,8 +52,42 @@ class TimerTrigger(Trigger):
         return self.schedule.upcoming(now, count)
 
     async def manual_event(self, data: bytes | None) -> TriggerEvent:
-        """A tick out of turn. A timer has no content, so `data` is not looked at."""
-        return timer_event(None, past_due=False)
+        """A tick out of turn; with ``{"at": "<ISO time>"}`` as `data` the event that a tick at that time brings, on time
+        and with the status as of then. Other data means nothing: a timer has no content.
+
+        Raises `BindingError` for a time that is none.
+        """
+        moment = _moment_of(data, self.schedule.zone)
+        if moment is None:
+            return timer_event(None, past_due=False)
+        try:
+            status = TimerStatus.as_of(self.schedule, moment).to_json(self.schedule.zone)
+        except OverflowError:
+            raise BindingError(f"There is no calendar for a tick at {moment.isoformat()}.") from None
+        return timer_event(status if self.is_monitored else None, past_due=False)
+
+    @property
+    def is_monitored(self) -> bool:
+        """Whether its runs are remembered, and told to the function."""
+        return self.fields.useMonitor is not False and not self.schedule.is_frequent
+
+
+def _moment_of(data: bytes | None, zone: tzinfo) -> datetime | None:
+    """The time for which a run by hand stands; None for now."""
+    try:
+        value: Any = msgspec.json.decode(data or b"null")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    text = value.get("at") if isinstance(value, dict) else None
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment if moment.tzinfo else moment.replace(tzinfo=zone)
+    except (TypeError, ValueError):
+        raise BindingError(
+            f"'{text}' is not a time. Write it as ISO 8601, such as 2030-01-31T18:00:00+01:00."
+        ) from None
 
 
 def _schedule(fields: TimerTriggerFields, zone: tzinfo) -> Schedule:

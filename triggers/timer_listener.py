@@ -12,10 +12,11 @@ from typing import Any
 
 from ..bindings.clock import SET_BACK
 from ..bindings.errors import StoreError
-from .base import CALLED, Deliver, Resources, Status, TriggerEvent
+from .base import CALLED, Cause, Deliver, Resources, Status, TriggerEvent
 from .fields import TimerTriggerFields
 from .pulse import Pulse
 from .schedule import Schedule
+from .timer_missed import Missed, missed_before, missed_between
 from .timer_status import TimerStatus, resume, was_set_back
 
 #: Where the status of timers is kept.
@@ -68,6 +69,10 @@ class TimerListener:
         self._deliver = deliver
         self._monitored = fields.useMonitor is not False and not schedule.is_frequent
         self._status: TimerStatus | None = None
+        #: The ticks that had no run, when that was last so.
+        self._missed: Missed | None = None
+        #: When the last run here ended.
+        self._ended: datetime | None = None
         self._ask_fence = fence
         self._fence: int | None = None
         self._wake = asyncio.Event()
@@ -133,10 +138,13 @@ class TimerListener:
             nonlocal owed
             stored = TimerStatus.from_json(value)
             self._status, owed = resume(self._schedule, known.later(stored) if known else stored, now)
+            self._missed = self._missed or Missed.from_status(value)
             return None if _fence_of(value) > (self._fence or 0) else self._kept(self._status)
 
         if not await self._resources.state.change(TIMER_SCOPE, self._function, edit):
             raise StoreError(f"Another host has gone on with the timer '{self._function}' meanwhile.")
+        if owed and self._next:
+            self._missed = missed_before(self._schedule, self._next, now, self._fields.misfire)
         return owed
 
     async def _run(self, owed: bool) -> None:
@@ -190,6 +198,9 @@ class TimerListener:
     async def _fire(self, tick: _Tick) -> bool:
         """Run the tick and reckon the next one; False, and nothing is reckoned, when it was interrupted."""
         started = self._resources.clock.now()
+        if self._monitored and not tick.unscheduled:
+            missed = missed_between(self._schedule, tick.due, started, self._ended)
+            self._missed = missed or self._missed
         try:
             outcome = await self._deliver(self._tick_event(tick, started))
         except Exception as error:
@@ -197,6 +208,7 @@ class TimerListener:
         else:
             if outcome.status is Status.INTERRUPTED:
                 return False
+        self._ended = self._resources.clock.now()
         # A tick that came early (the clock was set back) must not come again at its proper time.
         last = tick.due if tick.alone else max(started, tick.due)
         await self._save(TimerStatus.reckoned(self._schedule, last))
@@ -236,6 +248,8 @@ class TimerListener:
     def _kept(self, status: TimerStatus) -> dict[str, Any]:
         """The status as it is stored."""
         value: dict[str, Any] = {**status.to_json(self._schedule.zone)}
+        if self._missed:
+            value["Missed"] = self._missed.to_json()
         return value if self._fence is None else {**value, "Fence": self._fence}
 
     def _tick_event(self, tick: _Tick, started: datetime) -> TriggerEvent:
@@ -243,6 +257,7 @@ class TimerListener:
         reason = f"Timer fired at {started.astimezone(zone).isoformat()}"
         status = self._status.to_json(zone) if self._monitored and self._status else None
         event = timer_event(status, past_due=tick.unscheduled == "IsPastDue", reason=reason)
+        event.cause = Cause(queued=tick.due)
         if tick.unscheduled:
             event.details = partial(_details, tick, zone)
         return event

@@ -38,6 +38,13 @@ class TimerStatus:
         """The status of a timer that begins at `now`, owing nothing."""
         return cls(None, _next(schedule, now), now)
 
+    @classmethod
+    def as_of(cls, schedule: Schedule, moment: datetime) -> TimerStatus:
+        """The status that a tick at `moment` finds, where every tick before it was run."""
+        last = schedule.last_before(moment)
+        following = schedule.next_after(last or moment - timedelta(microseconds=1))
+        return cls(last and last.astimezone(UTC), following and following.astimezone(UTC), last)
+
     def to_json(self, zone: tzinfo) -> dict[str, str]:
         """Azure's three texts, ISO times with the zone's offset."""
         return {

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from msgspec import Meta, Struct
 
 from ...triggers.descriptor import (
+    HistoryMode,
     Policy,
     QueuePolicy,
     SingletonMode,
@@ -65,6 +66,10 @@ class PolicyFields(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     concurrency: Annotated[
         Annotated[int, Meta(ge=1)] | None, Meta(description="Runs at a time on one host (funchost).")
     ] = None
+    history: Annotated[
+        Literal["all", "failures", "none"] | None,
+        Meta(description="Which runs are kept in the history; default as in host.json (funchost)."),
+    ] = None
     batchSize: Annotated[
         Annotated[int, Meta(ge=1, le=32)] | None, Meta(description="Messages fetched by one poll (funchost).")
     ] = None
@@ -107,6 +112,7 @@ def policy_of(
         singleton=_singleton(said.get("singleton"), fields.singleton, host_json),
         timeout=fields.timeout if "timeout" in said else host_json.functionTimeout,
         concurrency=fields.concurrency,
+        history=HistoryMode(fields.history or host_json.history.record),
         queue=_queue(fields, host_json, trigger, development),
     )
 

@@ -219,6 +219,29 @@ class ConcurrencyOptions(Struct, frozen=True, kw_only=True, forbid_unknown_field
     memoryThreshold: Share = 0.8
 
 
+class HistoryOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is kept of runs (funchost)."""
+
+    record: Annotated[
+        Literal["all", "failures", "none"],
+        Meta(description="Which runs are kept, unless a function says otherwise."),
+    ] = "all"
+    maxAge: Annotated[
+        timedelta, Meta(description="How long a run is kept, at least one minute.", extra=_seconds(60))
+    ] = timedelta(days=7)
+    maxSizeInMB: Annotated[
+        Positive, Meta(description="What all of them may take on the disk; the oldest go first.")
+    ] = 1024
+    inlineInKB: Annotated[
+        Annotated[int, Meta(ge=1, le=1024)],
+        Meta(description="What is kept in the run's record of its input, output and log each; more goes into files."),
+    ] = 64
+    contentInMB: Annotated[
+        Natural,
+        Meta(description="The largest input or output that is kept whole; of larger ones their beginning is."),
+    ] = 16
+
+
 class HostJson(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """host.json: what holds for the app as a whole."""
 
@@ -246,6 +269,7 @@ class HostJson(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         True
     )
     logging: LoggingOptions = field(default_factory=LoggingOptions)
+    history: HistoryOptions = field(default_factory=HistoryOptions)
     concurrency: ConcurrencyOptions = field(default_factory=ConcurrencyOptions)
     healthMonitor: HealthMonitorOptions = field(default_factory=HealthMonitorOptions)
     aggregator: AggregatorOptions = field(default_factory=AggregatorOptions)

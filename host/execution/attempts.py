@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import AsyncIterable
+from functools import partial
 from typing import Any
 
 from ...bindings.blob import BlobStore
 from ...bindings.clock import Clock
-from ...bindings.errors import AccessDenied, StoreError
+from ...bindings.errors import AccessDenied, BindingError, StoreError
 from ...triggers.base import ErrorInfo, Outcome, Status
 from ...triggers.descriptor import FunctionDescriptor
 from ..workers.call import Call, InvocationTimeout, Result, WorkerLost
 from ..workers.pool import Pool
 from .activity import Activity
 from .binder import Binder, Outputs
+from .observer import Observer
 from .retry import delay_before
 from .run import Run
 
@@ -25,11 +27,11 @@ MOST_DEATHS = 3
 #: Times that a run may be broken off by others before it is given back instead of being run again.
 MOST_REPEATS = 3
 
+#: Bytes of a streamed response that is kept for a caller who did not wait for it.
+MOST_COLLECTED = 64 * 1024 * 1024
+
 #: Pauses, in seconds on average, before a blob is written again that its store did not take.
 WRITE_AGAIN = (0.3, 1.0)
-
-#: Told of each failed attempt that another follows: the error, and the wait in seconds.
-OnRetry = Callable[[Run, ErrorInfo, float], None]
 
 
 class Attempts:
@@ -42,7 +44,7 @@ class Attempts:
         pool: Pool,
         clock: Clock,
         stopping: asyncio.Event,
-        on_retry: OnRetry,
+        observer: Observer,
         activity: Activity,
     ) -> None:
         self._function = function
@@ -50,7 +52,7 @@ class Attempts:
         self._pool = pool
         self._clock = clock
         self._stopping = stopping
-        self._on_retry = on_retry
+        self._observer = observer
         self._activity = activity
         self._choose = random.Random()
         self._retry = function.policy.retry
@@ -60,6 +62,8 @@ class Attempts:
         """Run it until it succeeds, is given up, or the host stops. Raises for what cannot be bound."""
         deaths = 0
         while True:
+            if run.cancelled is not None:
+                return run.cancellation()
             try:
                 result = await self._invoke(run)
                 run.wrote = result.wrote
@@ -67,7 +71,7 @@ class Attempts:
                     return await self._success(run, result)
             except WorkerLost as lost:
                 error = ErrorInfo("WorkerLost", str(lost))
-                if not lost.guilty:
+                if not lost.guilty and run.cancelled is None:
                     return run.outcome(Status.INTERRUPTED, error)
                 status = Status.FAILED
                 deaths += 1
@@ -78,13 +82,15 @@ class Attempts:
             else:
                 status = Status.FAILED
                 error = run.source.explained(result.error) if run.source else result.error
+            if run.cancelled is not None:
+                return run.cancellation()
             # A request that does not fit would not fit the next time either.
             delay = None if error.is_callers else delay_before(self._retry, run.attempts, self._choose)
             if delay is None or deaths >= MOST_DEATHS or run.is_spent:
                 return run.outcome(status, error)
-            self._on_retry(run, error, delay.total_seconds())
+            self._observer.retrying(run, error, delay.total_seconds())
             with self._activity.waiting():
-                stopped = await self._stopped_during(delay.total_seconds())
+                stopped = await self._stopped_during(delay.total_seconds(), run)
             if stopped:
                 return run.outcome(Status.INTERRUPTED, error)
             run.attempts += 1
@@ -93,7 +99,8 @@ class Attempts:
     async def _invoke(self, run: Run) -> Result:
         """One attempt. When a neighbour may have ended its worker it is made again, at no cost, and alone, so
         that it cannot be mistaken for the culprit a second time."""
-        call = self._call(run)
+        call = run.call = self._call(run)
+        call.on_progress = partial(self._observer.progressed, run.invocation_id)
         if self._binder.has_inputs:
             await self._add_inputs(call, run)
         try:
@@ -128,10 +135,12 @@ class Attempts:
             }
         if run.fence is not None:
             header["fence"] = run.fence
+        if event.cause.properties.get("replyTo"):
+            header["replies"] = True
         if isinstance(event.body, bytes):
-            return Call(header, (event.body,), None, self._timeout, event.cancelled)
+            return Call(header, (event.body,), None, self._timeout, event.cancelled, run.on_abort)
         header["stream"] = True
-        return Call(header, (b"",), run.source, self._timeout, event.cancelled)
+        return Call(header, (b"",), run.source, self._timeout, event.cancelled, run.on_abort)
 
     async def _add_inputs(self, call: Call, run: Run) -> None:
         values = await self._binder.inputs(run.event.metadata)
@@ -142,6 +151,9 @@ class Attempts:
     async def _success(self, run: Run, result: Result) -> Outcome:
         outcome = run.outcome(Status.SUCCEEDED)
         outcome.kind, outcome.body = result.kind, result.body
+        if run.event.run_id and not isinstance(result.body, bytes):
+            # Nobody reads along: it is kept, to be asked for later.
+            outcome.kind, outcome.body = "http", await _collected(result.body)
         outcome.header |= result.data
         if result.outputs:
             stored = await self._store_outputs(run, result)
@@ -158,6 +170,7 @@ class Attempts:
         outputs = self._binder.outputs(result.outputs, run.event.metadata, properties)
         for blob in outputs.blobs:
             await self._write(blob, {"AzureWebJobsParentId": run.invocation_id})
+        run.outputs = outputs.refs
         return outputs
 
     async def _write(self, blob: tuple[BlobStore, str, str, bytes], metadata: dict[str, str]) -> None:
@@ -168,18 +181,39 @@ class Attempts:
                 await store.put(container, name, content, metadata=metadata)
                 return
             except StoreError:
-                if await self._stopped_during(pause * self._choose.uniform(0.5, 1.5)):
+                if await self._stopped_during(pause * self._choose.uniform(0.5, 1.5), None):
                     break
         await store.put(container, name, content, metadata=metadata)
 
-    async def _stopped_during(self, seconds: float) -> bool:
+    async def _stopped_during(self, seconds: float, run: Run | None) -> bool:
+        """Whether the host stops within these seconds; they are over sooner when the run is cancelled."""
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(seconds) as pause:
+                if run:
+                    run.roused = lambda: pause.reschedule(0)
                 await self._stopping.wait()
             return True
         except TimeoutError:
             return self._stopping.is_set()
+        finally:
+            if run:
+                run.roused = None
+
+
+async def _collected(stream: AsyncIterable[bytes]) -> bytes:
+    """All of a streamed response. Raises `BindingError` for one that is too large to be kept."""
+    collected = bytearray()
+    pieces = aiter(stream)
+    async for piece in pieces:
+        collected += piece
+        if len(collected) > MOST_COLLECTED:
+            await pieces.aclose()  # type: ignore[attr-defined]
+            raise BindingError(
+                f"The streamed response is over {MOST_COLLECTED} bytes, too large to be kept for a caller who does not "
+                "wait. Write it into a blob, and answer with its name."
+            )
+    return bytes(collected)
 
 
 def _may_repeat(lost: WorkerLost, run: Run) -> bool:
-    return not lost.guilty and not lost.stopped and run.event.repeatable
+    return run.cancelled is None and not lost.guilty and not lost.stopped and run.event.repeatable

@@ -13,6 +13,7 @@ from ...bindings.blob import BlobStore
 from ...bindings.clock import Clock
 from ...bindings.errors import BindingError
 from ...bindings.expressions import Template
+from ...bindings.history import OutputRef
 from ...bindings.names import blob_path
 from ...bindings.queue import DEFAULT_TTL, OutgoingMessage, QueueStore
 from ...bindings.storages import storage_type
@@ -36,6 +37,15 @@ class Outputs:
     messages: list[tuple[QueueStore, OutgoingMessage]]
     entities: list[tuple[QueueStore, OutgoingEntity]] = field(default_factory=list)
     unsent: list[Unsent] = field(default_factory=list)
+
+    @property
+    def refs(self) -> list[OutputRef]:
+        """Where everything goes, for the run's record."""
+        return [
+            *(OutputRef("blob", f"{container}/{name}", len(body)) for _, container, name, body in self.blobs),
+            *(OutputRef("queue", message.queue, len(message.body)) for _, message in self.messages),
+            *(OutputRef("table", entity.table) for _, entity in self.entities),
+        ]
 
 
 #: Brings an input for an event with this metadata.

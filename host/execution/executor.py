@@ -24,6 +24,7 @@ from ..workers.pool import Pool
 from .activity import Activity
 from .attempts import Attempts
 from .binder import Binder
+from .observer import Observer
 from .run import Run
 
 #: How long a caller waits for a lock that cannot be asked for. What comes again by itself waits as long as it takes.
@@ -38,19 +39,6 @@ class HostStopping(FunchostError):
     """The host is stopping, so the run was not begun."""
 
 
-class Observer:
-    """Is told of each invocation; the log and whoever counts are observers. Does nothing by itself."""
-
-    def started(self, function: str, invocation_id: str, event: TriggerEvent) -> None:
-        """An event's first attempt is about to begin."""
-
-    def ended(self, outcome: Outcome) -> None:
-        """An event has been settled."""
-
-    def retrying(self, error: ErrorInfo, function: str, invocation_id: str, delay: float) -> None:
-        """An attempt failed and another follows after `delay` seconds."""
-
-
 class Executor:
     """Runs events on the pool. One for each host; `deliver` gives a function's entrance."""
 
@@ -63,6 +51,19 @@ class Executor:
         self.activity = Activity()
         #: The locks that runs of each function wait for, by its name, and how many do.
         self._locks: dict[str, Counter[str]] = {}
+        #: The runs in hand, by their invocation ids.
+        self._running: dict[str, Run] = {}
+
+    def cancel(self, invocation_id: str, reason: str) -> bool:
+        """End a run that is in hand, for this reason. It fails, with no further attempt, and its message is given up.
+
+        False: there is no such run here.
+        """
+        run = self._running.get(invocation_id)
+        if run is None:
+            return False
+        run.cancel(reason)
+        return True
 
     def deliver(self, function: FunctionDescriptor) -> Deliver:
         """What a listener of `function` calls with its events."""
@@ -73,6 +74,7 @@ class Executor:
             self._observer,
             self.stopping,
             self.activity,
+            self._running,
             self._locks.setdefault(function.name, Counter()),
         ).run
 
@@ -94,9 +96,12 @@ class FunctionRunner:
         observer: Observer,
         stopping: asyncio.Event,
         activity: Activity,
+        running: dict[str, Run],
         locks: Counter[str],
     ) -> None:
+        self._function = function
         self._name = function.name
+        self._running = running
         self._resources = resources
         self._observer = observer
         self._stopping = stopping
@@ -104,7 +109,9 @@ class FunctionRunner:
         self._locks = locks
         policy = function.policy
         binder = Binder(function, resources)
-        self._attempts = Attempts(function, binder, pool, resources.clock, stopping, self._retrying, activity)
+        self._attempts = Attempts(
+            function, binder, pool, resources.clock, stopping, observer, activity
+        )
         self._slots = asyncio.Semaphore(policy.concurrency) if policy.concurrency else None
         self._singleton = _function_singleton(policy.singleton)
         scope = self._singleton.scope if self._singleton else None
@@ -112,8 +119,9 @@ class FunctionRunner:
 
     async def run(self, event: TriggerEvent) -> Outcome:
         """Run the event to its outcome and have it settled. Never raises for what the function did."""
-        run = Run(self._name, event, self._resources.clock)
-        self._observer.started(self._name, run.invocation_id, event)
+        run = Run(self._function, event, self._resources.clock)
+        self._observer.started(run)
+        self._running[run.invocation_id] = run
         self._activity.invocations += 1
         try:
             if self._slots is None and self._singleton is None:
@@ -122,7 +130,8 @@ class FunctionRunner:
                 outcome = await self._run_in_turn(run)
         finally:
             self._activity.invocations -= 1
-        self._observer.ended(outcome)
+            del self._running[run.invocation_id]
+        self._observer.ended(run, outcome)
         return outcome
 
     async def _run_in_turn(self, run: Run) -> Outcome:
@@ -184,6 +193,7 @@ class FunctionRunner:
 
     async def _settle(self, run: Run, outcome: Outcome) -> Outcome:
         """Store the outputs and settle the event; what cannot be stored fails the invocation."""
+        self._observer.settling(run, outcome)
         settle = run.event.settle or store_outputs
         if settle is store_outputs and not outcome.messages and not outcome.entities:
             return outcome
@@ -192,6 +202,7 @@ class FunctionRunner:
             return outcome
         except Exception as error:
             failed = run.failure(error)
+        self._observer.settling(run, failed)
         if run.event.settle:
             try:
                 await run.event.settle(failed)
@@ -199,9 +210,6 @@ class FunctionRunner:
                 # Whoever holds it will give it up or bring it again; the run is over all the same.
                 self._resources.report(f"An event of {self._name} could not be settled: {error}")
         return failed
-
-    def _retrying(self, run: Run, error: ErrorInfo, delay: float) -> None:
-        self._observer.retrying(error, self._name, run.invocation_id, delay)
 
 
 async def store_outputs(outcome: Outcome) -> None:

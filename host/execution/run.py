@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from ...bindings.clock import Clock, new_id
-from ...triggers.base import ErrorInfo, Outcome, Status, TriggerEvent
+from ...bindings.clock import Clock, new_run_id
+from ...bindings.history import OutputRef
+from ...triggers.base import CANCELLED, ErrorInfo, Outcome, Status, TriggerEvent
+from ...triggers.descriptor import FunctionDescriptor
+from ..workers.call import Call
 from .source import Source
 from .trace import Trace
 
@@ -14,26 +18,33 @@ class Run:
     """An event, its invocation, and how far it has come."""
 
     __slots__ = (
+        "_abort",
         "_clock",
         "attempts",
+        "call",
+        "cancelled",
+        "descriptor",
         "event",
         "fence",
         "function",
         "invocation_id",
         "last_error",
+        "outputs",
+        "roused",
         "source",
         "started",
         "trace",
         "wrote",
     )
 
-    def __init__(self, function: str, event: TriggerEvent, clock: Clock) -> None:
-        self.function = function
+    def __init__(self, function: FunctionDescriptor, event: TriggerEvent, clock: Clock) -> None:
+        self.descriptor = function
+        self.function = function.name
         self.event = event
         #: The value, where it is a stream.
         self.source = None if isinstance(event.body, bytes) else Source(event.body)
-        self.invocation_id = new_id()
         self.started: datetime = clock.now()
+        self.invocation_id = event.run_id or new_run_id(self.started)
         self.trace = Trace.of(event, self.invocation_id)
         #: Attempts begun; those that something else broke off do not count.
         self.attempts = 1
@@ -42,7 +53,34 @@ class Run:
         self.last_error: ErrorInfo | None = None
         #: Watched files that it wrote; None where that is not looked for.
         self.wrote: list[str] | None = None
+        #: The last call to a worker, which knows where it went.
+        self.call: Call | None = None
+        #: What its outputs were written to, or will be.
+        self.outputs: Sequence[OutputRef] = ()
+        #: Why somebody wants it ended; None: nobody does.
+        self.cancelled: str | None = None
+        #: Called to end a pause between two attempts.
+        self.roused: Callable[[], None] | None = None
+        self._abort: Callable[[], None] | None = None
         self._clock = clock
+
+    def cancel(self, reason: str) -> None:
+        """Have it end without a result, and without another attempt; its worker is ended if need be."""
+        self.cancelled = reason
+        if self._abort:
+            self._abort()
+        if self.roused:
+            self.roused()
+
+    def on_abort(self, abort: Callable[[], None]) -> None:
+        """Take what ends the attempt that has just begun."""
+        self._abort = abort
+        if self.cancelled is not None:
+            abort()
+
+    def cancellation(self) -> Outcome:
+        """The outcome of a run that was cancelled."""
+        return self.outcome(Status.FAILED, ErrorInfo(CANCELLED, self.cancelled or "It was cancelled."))
 
     @property
     def is_spent(self) -> bool:

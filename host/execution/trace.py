@@ -20,8 +20,10 @@ class Trace(NamedTuple):
     def of(cls, event: TriggerEvent, invocation_id: str) -> Trace:
         """The caller's trace with this run as a new span in it, or a new trace when the caller brought none."""
         digits = invocation_id.replace("-", "")
+        # The first digits of an id are the time, which is the same for a while.
+        span = digits[4:20]
         if event.traceparent:
             found = _PARENT.fullmatch(event.traceparent)
             if found and found[1].strip("0") and found[2].strip("0"):
-                return cls(f"00-{found[1]}-{digits[:16]}-{found[3]}", event.tracestate)
-        return cls(f"00-{digits}-{digits[:16]}-01", None)
+                return cls(f"00-{found[1]}-{span}-{found[3]}", event.tracestate)
+        return cls(f"00-{digits}-{span}-01", None)

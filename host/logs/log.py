@@ -14,7 +14,7 @@ from typing import Any, TextIO
 
 import msgspec
 
-from ...bindings.clock import Clock, SystemClock
+from ...bindings.clock import Clock, SystemClock, short_run_id
 from ...bindings.counted import counted
 from .log_levels import LEVELS, LogLevels
 
@@ -106,7 +106,7 @@ class Log:
 
     def _readable(self, now: datetime, level: str, text: str, function: str, invocation: str) -> str:
         time = now.astimezone().strftime("%H:%M:%S.%f")[:-3]
-        about = f"{function} {invocation[:8]}".strip()
+        about = f"{function} {short_run_id(invocation)}".strip()
         colour, reset, dim = "", "", ""
         if self._form == "pretty":
             colour, reset, dim = _COLOURS.get(level, ""), _RESET, "\x1b[2m"

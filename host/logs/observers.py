@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ...triggers.base import ErrorInfo, Outcome, Status, TriggerEvent
-from ..execution.executor import Observer
+from ...triggers.base import ErrorInfo, Outcome, Status
+from ..execution.observer import Observer
+from ..execution.run import Run
 from .log import Log
 
 #: What the host starts with, by Azure's category.
@@ -44,9 +45,11 @@ class LogObserver(Observer):
 
     # -- invocations
 
-    def started(self, function: str, invocation_id: str, event: TriggerEvent) -> None:
+    def started(self, run: Run) -> None:
+        function, invocation_id = run.function, run.invocation_id
         self._functions[invocation_id] = function
         if self._log.shows_details:
+            event = run.event
             lines = [f"Executing 'Functions.{function}' (Reason='{event.reason}', Id={invocation_id})"]
             if event.details:
                 details = ", ".join(f"{key}: {value}" for key, value in event.details().items())
@@ -56,11 +59,14 @@ class LogObserver(Observer):
                     line, category=f"Function.{function}", function=function, invocation=invocation_id
                 )
 
-    def ended(self, outcome: Outcome) -> None:
+    def ended(self, run: Run, outcome: Outcome) -> None:
         self._functions.pop(outcome.invocation_id, None)
         if outcome.succeeded:
             if self._log.shows_details:
                 self._log.detail(_executed(outcome, "Succeeded"), **_about(outcome))
+        elif outcome.status is Status.LOST_LEASE:
+            text = f"{_executed(outcome, 'Lost')}\nIts message had been handed to another run by then; nothing was stored."
+            self._log.say("warning", text, **_about(outcome))
         elif outcome.status is Status.INTERRUPTED:
             why = outcome.error.message if outcome.error else "the host is stopping"
             self._log.say("warning", f"Interrupted 'Functions.{outcome.function}': {why}", **_about(outcome))
@@ -70,10 +76,10 @@ class LogObserver(Observer):
             is_callers = outcome.error is not None and outcome.error.is_callers
             self._log.say("warning" if is_callers else "error", text, **_about(outcome))
 
-    def retrying(self, error: ErrorInfo, function: str, invocation_id: str, delay: float) -> None:
+    def retrying(self, run: Run, error: ErrorInfo, delay: float) -> None:
         text = f"{error}; another attempt follows in {delay:g} s."
-        category = f"Function.{function}"
-        self._log.say("warning", text, category=category, function=function, invocation=invocation_id)
+        about = {"function": run.function, "invocation": run.invocation_id}
+        self._log.say("warning", text, category=f"Function.{run.function}", **about)
 
     # -- workers
 

@@ -53,6 +53,13 @@ class Call(msgspec.Struct):
     timeout: float | None = None
     #: Told how the invocation can be cancelled, once it runs.
     on_cancel: Callable[[Callable[[], None]], None] | None = None
+    #: Told how it can be ended for good, by the end of its worker if it does not let itself be cancelled.
+    on_abort: Callable[[Callable[[], None]], None] | None = None
+    #: The process id of the worker that it was sent to, and which state of the function's code that has.
+    worker: int | None = None
+    code: str | None = None
+    #: Told what the function says of itself: how far it is (0 to 1, or None), and a JSON value.
+    on_progress: Callable[[float | None, Any], None] | None = None
 
 
 class Result(msgspec.Struct, kw_only=True):

@@ -64,6 +64,8 @@ class Header(TypedDict, total=False):
     wrote: list[str]
     lingers: bool
     end: bool
+    # progress
+    progress: float
     # credit, running
     bytes: int
     elapsed: float

@@ -11,6 +11,7 @@ from typing import Any
 from ...triggers.base import ErrorInfo
 from ...triggers.descriptor import FunctionDescriptor
 from .call import Call, Result, WorkerLost, WorkerStartError
+from .code_version import code_versions
 from .frames import Indexed
 from .solo import Solo
 from .worker_process import OnLog, WorkerProcess
@@ -37,6 +38,8 @@ class Generation:
         self._on_log = on_log
         self._report = report
         self._functions: dict[str, FunctionDescriptor] = {}
+        #: Which state of each function's code it has.
+        self._codes: dict[str, str] = {}
         self._workers: list[WorkerProcess] = []
         #: Those that do not serve yet.
         self._starting: set[WorkerProcess] = set()
@@ -64,7 +67,10 @@ class Generation:
         """
         errors: dict[str, ErrorInfo] = {}
         worker = self._first
-        for function in functions:
+        wanted = list(functions)
+        # Before the code is read, so that a change in between is told by the next state, not by this one.
+        self._codes = await asyncio.to_thread(code_versions, wanted)
+        for function in wanted:
             error = await worker.load(function)
             if error and error.type == "WorkerLost":
                 # Perhaps somebody else ended it, as a machine does that has no memory left.
@@ -84,6 +90,7 @@ class Generation:
 
     def invoke(self, call: Call) -> asyncio.Future[Result] | asyncio.Task[Result]:
         """Run an invocation on the worker with the least to do."""
+        call.code = self._codes.get(call.header["function"])
         workers = self._workers
         if len(workers) == 1 and workers[0].alive:
             return workers[0].invoke(call)
@@ -94,6 +101,7 @@ class Generation:
 
     async def invoke_alone(self, call: Call) -> Result:
         """Run an invocation with nothing beside it in its worker, so that only it can be to blame."""
+        call.code = self._codes.get(call.header["function"])
         return await self._solo.invoke(call)
 
     async def retire(self) -> None:

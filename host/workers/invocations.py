@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+import msgspec
+
+from ..worker.progress import LARGEST_STATUS
 from .call import Call, InvocationTimeout, Result, WorkerLost, read_result
 from .channel import Channel, OnFrame
 from .deadlines import Cancel, Deadlines
@@ -73,6 +76,7 @@ class Invocations:
             "done": self._on_done,
             "credit": self._on_credit,
             "running": self._on_running,
+            "progress": self._on_progress,
             "dying": self._on_dying,
         }
 
@@ -103,6 +107,8 @@ class Invocations:
             running.timer = self._deadlines.add(call.timeout, id_)
         if call.on_cancel:
             call.on_cancel(lambda: self._cancel(id_, "client"))
+        if call.on_abort:
+            call.on_abort(lambda: self._abort(id_))
         self._channel.send(header, *call.body)
         if call.stream is not None:
             self._uploads[id_] = OutgoingStream(self._channel, id_, call.stream)
@@ -146,6 +152,15 @@ class Invocations:
             running.timed_out = True
             running.timer = self._loop.call_later(CANCEL_GRACE, self._kill).cancel
 
+    def _abort(self, id_: int) -> None:
+        """Cancel it, and end the worker if it goes on past the grace."""
+        running = self._running.get(id_)
+        if running:
+            self._cancel(id_, "client")
+            if running.timer:
+                running.timer()
+            running.timer = self._loop.call_later(CANCEL_GRACE, self._kill).cancel
+
     def _cancel(self, id_: int, reason: str, **more: object) -> None:
         if id_ in self._running or id_ in self._downloads:
             self._channel.send({"type": "cancel", "id": id_, "reason": reason, **more})
@@ -159,6 +174,20 @@ class Invocations:
                 running.timer()
             rest = max(running.call.timeout - header["elapsed"], 0.01)
             running.timer = self._deadlines.add(rest, header["id"])
+
+    # -- what it says of itself
+
+    def _on_progress(self, header: Header, body: bytes) -> None:
+        """Raises `ValueError` and `RecursionError` for what is no progress, which ends the worker."""
+        progress = header.get("progress")
+        if progress is not None and not 0 <= progress <= 1:
+            raise ValueError("Progress is a number from 0 to 1.")
+        if len(body) > LARGEST_STATUS:
+            raise ValueError("The status of a run is too large.")
+        status = msgspec.json.decode(body) if body else None
+        running = self._running.get(header["id"])
+        if running and running.call.on_progress:
+            running.call.on_progress(progress, status)
 
     # -- results
 

@@ -213,6 +213,7 @@ class WorkerProcess:
     def invoke(self, call: Call) -> asyncio.Future[Result]:
         """Run an invocation. The future raises `WorkerLost` or `InvocationTimeout`."""
         if self.alive:
+            call.worker = self.pid
             content_only = call.header["function"] in self._content_only
             return self._invocations.begin(call, content_only=content_only)
         refused: asyncio.Future[Result] = self._loop.create_future()

@@ -19,7 +19,9 @@ from funchost.bindings.memory_queues import MemoryQueues
 from funchost.host.execution import attempts as attempts_module
 from funchost.host.execution import executor as executor_module
 from funchost.host.execution.attempts import MOST_DEATHS
-from funchost.host.execution.executor import Executor, Observer
+from funchost.host.execution.executor import Executor
+from funchost.host.execution.observer import Observer
+from funchost.host.execution.run import Run
 from funchost.host.workers.call import Call, InvocationTimeout, Result, WorkerLost
 from funchost.host.workers.pool import Pool
 from funchost.triggers.base import Deliver, ErrorInfo, Outcome, Status, TriggerEvent
@@ -85,14 +87,14 @@ class Noted(Observer):
     told: list[tuple[str, str]] = field(default_factory=list)
     on_retry: Callable[[], None] = lambda: None
 
-    def started(self, function: str, invocation_id: str, event: TriggerEvent) -> None:
-        self.told.append(("started", invocation_id))
+    def started(self, run: Run) -> None:
+        self.told.append(("started", run.invocation_id))
 
-    def ended(self, outcome: Outcome) -> None:
+    def ended(self, run: Run, outcome: Outcome) -> None:
         self.told.append((f"ended {outcome.status.value}", outcome.invocation_id))
 
-    def retrying(self, error: ErrorInfo, function: str, invocation_id: str, delay: float) -> None:
-        self.told.append(("retrying", invocation_id))
+    def retrying(self, run: Run, error: ErrorInfo, delay: float) -> None:
+        self.told.append(("retrying", run.invocation_id))
         self.on_retry()
 
     @property
@@ -183,6 +185,56 @@ async def test_an_error_of_the_host_looks_like_one_of_the_function(bench: Bench)
         Status.FAILED,
         ErrorInfo("RuntimeError", "no code of it is loaded"),
     )
+
+
+# -- runs that are cancelled
+
+
+async def test_a_run_that_is_cancelled_fails_without_another_attempt(bench: Bench) -> None:
+    event = TriggerEvent(kind="queue", body=b"body")
+    running = asyncio.create_task(bench.deliver(retry=for_ever())(event))
+    await settle_down()
+    [call], [waiting] = bench.pool.calls, bench.pool.waiting
+    assert call.on_abort
+    call.on_abort(lambda: waiting.set_result(result(ErrorInfo("InvocationCancelled", "client"))))
+    assert bench.executor.cancel(call.header["invocation"], "Anna wanted it.")
+    outcome = await running
+    assert (outcome.status, outcome.attempts) == (Status.FAILED, 1)
+    assert outcome.error == ErrorInfo("RunCancelled", "Anna wanted it.")
+
+
+async def test_a_run_whose_worker_is_ended_for_its_cancellation_is_not_run_again(bench: Bench) -> None:
+    event = TriggerEvent(kind="queue", body=b"body")
+    running = asyncio.create_task(bench.deliver()(event))
+    await settle_down()
+    bench.executor.cancel(bench.pool.calls[0].header["invocation"], "no")
+    bench.pool.waiting[0].set_exception(NEIGHBOUR)
+    outcome = await running
+    assert outcome.error == ErrorInfo("RunCancelled", "no")
+    assert len(bench.pool.calls) == 1
+
+
+async def test_a_run_that_ends_all_the_same_keeps_its_result(bench: Bench) -> None:
+    running = asyncio.create_task(bench.deliver()(TriggerEvent(kind="queue")))
+    await settle_down()
+    bench.executor.cancel(bench.pool.calls[0].header["invocation"], "no")
+    bench.pool.waiting[0].set_result(result())
+    assert (await running).succeeded
+
+
+async def test_a_run_that_waits_for_its_next_attempt_is_cancelled_at_once(bench: Bench) -> None:
+    bench.pool.answers = [result(RAISED)]
+    deliver = bench.deliver(retry=for_ever(9, timedelta(hours=1)))
+    running = asyncio.create_task(deliver(TriggerEvent(kind="queue")))
+    await settle_down()
+    assert bench.executor.cancel(bench.pool.calls[0].header["invocation"], "no")
+    outcome = await asyncio.wait_for(running, 5)
+    assert outcome.error == ErrorInfo("RunCancelled", "no")
+
+
+async def test_a_run_that_is_over_cannot_be_cancelled(bench: Bench) -> None:
+    outcome = await bench.run(result())
+    assert not bench.executor.cancel(outcome.invocation_id, "no")
 
 
 # -- attempts

@@ -27,8 +27,8 @@ def _said(form: str, level: str, text: str, least: str = "debug", **more: Any) -
 
 
 def test_a_plain_line_names_the_function_and_the_run() -> None:
-    line = _said("plain", "info", "hello", function="Work", invocation="0123456789ab")
-    assert line.endswith(" [Work 01234567] hello\n")
+    line = _said("plain", "info", "hello", function="Work", invocation="01a1ff84-5f0d-7cfd-aa0f-abc28d000064")
+    assert line.endswith(" [Work 5f0d-7cfd] hello\n")
     assert "\x1b" not in line
 
 
@@ -151,11 +151,11 @@ def test_what_the_hosts_modules_log_comes_out_too(number: int, level: str) -> No
 def test_what_they_log_of_a_run_has_its_function_and_invocation() -> None:
     stream = io.StringIO()
     log = Log(stream, "plain", clock=ManualClock())
-    about = {"function": "Work", "invocation": "0123456789ab"}
+    about = {"function": "Work", "invocation": "01a1ff84-5f0d-7cfd-aa0f-abc28d000064"}
     LogHandler(log).emit(logging.makeLogRecord({"name": "x", "levelno": 40, "msg": "no", **about}))
     log.close()
 
-    assert stream.getvalue().endswith(" [Work 01234567] ERROR no\n")
+    assert stream.getvalue().endswith(" [Work 5f0d-7cfd] ERROR no\n")
 
 
 def test_what_is_said_while_it_is_held_is_written_once_released() -> None:

@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from fakes import ManualClock
+from fakes import ManualClock, make_function
 
+from funchost.host.execution.run import Run
 from funchost.host.logs.log import Log
 from funchost.host.logs.log_levels import LogLevels
 from funchost.host.logs.observers import LogObserver
@@ -41,9 +42,16 @@ def outcome(status: Status = Status.SUCCEEDED, error: ErrorInfo | None = None) -
     )
 
 
+def _run(event: TriggerEvent | None = None) -> Run:
+    run = Run(make_function(name="Work"), event or TriggerEvent(kind="manual"), ManualClock())
+    run.invocation_id = ID
+    return run
+
+
 def run(observer: LogObserver, event: TriggerEvent | None = None) -> None:
-    observer.started("Work", ID, event or TriggerEvent(kind="manual"))
-    observer.ended(outcome())
+    work = _run(event)
+    observer.started(work)
+    observer.ended(work, outcome())
 
 
 # -- the start
@@ -101,26 +109,31 @@ def test_details_follow_the_beginning_and_are_not_made_unless_they_are_shown() -
 @pytest.mark.parametrize("status", [Status.FAILED, Status.TIMED_OUT])
 def test_a_failure_is_shown_without_details_too(status: Status) -> None:
     error = ErrorInfo("ValueError", "no", "Traceback\n  line\nValueError: no\n")
-    lines = said(lambda observer: observer.ended(outcome(status, error)), "info")
+    lines = said(lambda observer: observer.ended(_run(), outcome(status, error)), "info")
     assert lines[0] == f"ERROR Executed 'Functions.Work' (Failed, Id={ID}, Duration=1234ms)"
     assert lines[-1].endswith("ValueError: no")
 
 
 def test_what_a_client_did_wrong_is_a_warning() -> None:
     error = ErrorInfo("RequestError", "id: Field required")
-    lines = said(lambda observer: observer.ended(outcome(Status.FAILED, error)), "info")
+    lines = said(lambda observer: observer.ended(_run(), outcome(Status.FAILED, error)), "info")
     assert lines[0] == f"WARNING Executed 'Functions.Work' (Failed, Id={ID}, Duration=1234ms)"
     assert [line.strip() for line in lines[1:]] == ["RequestError: id: Field required"]
 
 
 def test_an_interruption_is_a_warning() -> None:
-    lines = said(lambda observer: observer.ended(outcome(Status.INTERRUPTED)), "info")
+    lines = said(lambda observer: observer.ended(_run(), outcome(Status.INTERRUPTED)), "info")
     assert lines == ["WARNING Interrupted 'Functions.Work': the host is stopping"]
+
+
+def test_a_result_that_came_too_late_is_a_warning() -> None:
+    lines = said(lambda observer: observer.ended(_run(), outcome(Status.LOST_LEASE)), "info")
+    assert lines[0] == f"WARNING Executed 'Functions.Work' (Lost, Id={ID}, Duration=1234ms)"
 
 
 def test_a_further_attempt_is_announced() -> None:
     error = ErrorInfo("ValueError", "no")
-    lines = said(lambda observer: observer.retrying(error, "Work", ID, 1.5), "info")
+    lines = said(lambda observer: observer.retrying(_run(), error, 1.5), "info")
     assert lines == ["WARNING ValueError: no; another attempt follows in 1.5 s."]
 
 
@@ -128,9 +141,9 @@ def test_a_further_attempt_is_announced() -> None:
 def test_host_json_hides_what_is_told_of_a_function(key: str) -> None:
     def all_of_it(observer: LogObserver) -> None:
         run(observer)
-        observer.retrying(ErrorInfo("ValueError", "no"), "Work", ID, 1.5)
-        observer.ended(outcome(Status.INTERRUPTED))
-        observer.ended(outcome(Status.FAILED))
+        observer.retrying(_run(), ErrorInfo("ValueError", "no"), 1.5)
+        observer.ended(_run(), outcome(Status.INTERRUPTED))
+        observer.ended(_run(), outcome(Status.FAILED))
 
     assert said(all_of_it, **{key: "None"}) == []
     assert len(said(all_of_it, **{key: "Information"})) == 6
@@ -141,7 +154,7 @@ def test_host_json_hides_what_is_told_of_a_function(key: str) -> None:
 
 
 def _user(text: str, observer: LogObserver, **header: Any) -> None:
-    observer.started("Work", ID, TriggerEvent(kind="manual"))
+    observer.started(_run())
     observer.worker_said({"invocation": ID, **header}, text)
 
 

@@ -271,6 +271,16 @@ async def test_a_message_that_fails_for_the_last_time_goes_to_poison_with_its_re
     assert reason["firstReceived"] and reason["givenUp"] and reason["messageId"]
 
 
+async def test_a_message_whose_run_was_cancelled_is_given_up_at_once(bench: Bench) -> None:
+    bench.answer = make_outcome(Status.FAILED, ErrorInfo("RunCancelled", "Anna wanted it."))
+    await bench.send()
+    await bench.listen(max_dequeue_count=5)
+    await settle_down()
+    assert len(bench.events) == 1
+    [poison] = await bench.store.peek("orders-poison", 10)
+    assert poison.properties["poison"]["message"] == "Anna wanted it."
+
+
 async def test_a_message_over_the_limit_is_not_run(bench: Bench) -> None:
     await bench.send()
     for _ in range(3):

@@ -1,0 +1,62 @@
+"""What of a request or an answer is kept in the history: everything but what opens doors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+#: Stands in the place of what is not kept.
+MASK = "***"
+
+#: Headers whose value is a secret, or holds one.
+_HEADERS = frozenset(
+    (
+        "authorization",
+        "proxy-authorization",
+        "cookie",
+        "set-cookie",
+        "x-functions-key",
+        "x-ms-token-aad-id-token",
+    )
+)
+
+#: What a name of a header or a query parameter holds that is for a secret.
+_SECRET = re.compile(r"token|secret|passw|api-?_?key|access-?_?key|signature|credential", re.IGNORECASE)
+
+#: Query parameters that are secrets though their names do not say so.
+_PARAMETERS = frozenset(("code", "sig"))
+
+
+def request_event(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What is kept of a request beside its body, from an HTTP event's `data`."""
+    return {
+        "method": data["method"],
+        "url": masked_url(data["url"]),
+        "headers": masked_headers(data["headers"]),
+        "params": data["params"],
+    }
+
+
+def masked_headers(headers: Iterable[Iterable[str]]) -> list[list[str]]:
+    """Headers as pairs, each secret masked."""
+    return [[name, MASK if _is_secret(name) else value] for name, value in headers]
+
+
+def masked_url(url: str) -> str:
+    """A URL with the secrets among its parameters masked."""
+    if "?" not in url:
+        return url
+    parts = urlsplit(url)
+    pairs = [pair.partition("=") for pair in parts.query.split("&")]
+    query = "&".join(f"{name}{sign}{MASK if _is_parameter(name) else value}" for name, sign, value in pairs)
+    return urlunsplit(parts._replace(query=query))
+
+
+def _is_secret(name: str) -> bool:
+    return name.lower() in _HEADERS or bool(_SECRET.search(name))
+
+
+def _is_parameter(name: str) -> bool:
+    return name.lower() in _PARAMETERS or bool(_SECRET.search(name))
