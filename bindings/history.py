@@ -70,7 +70,7 @@ class OutputRef(msgspec.Struct, frozen=True, omit_defaults=True):
     size: int = 0
 
 
-class RunRecord(msgspec.Struct, kw_only=True):
+class RunRecord(msgspec.Struct, kw_only=True, array_like=True):
     """One invocation: one delivery of an event with all its attempts."""
 
     #: The invocation id. Ids of runs sort by when they began (`clock.new_run_id`).

@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 
 from .clock import milliseconds
 from .counted import counted
+from .embedded_history import abandon_within
 from .embedded_lease import free_leases_of
 from .errors import FunchostError, StoreError
 from .lease import LEASE_PERIOD
@@ -161,6 +162,7 @@ class Presence:
             for queue in set(queues):
                 signal(connection, f"queue:{queue}")
             free_leases_of(connection, owner)
+            abandon_within(connection, owner, now)
             if forget:
                 connection.execute("DELETE FROM hosts WHERE owner = ?", (owner,))
             else:
@@ -168,6 +170,11 @@ class Presence:
             return len(queues)
 
         return await self._store.write(operation)
+
+
+def living_hosts(folder: Path) -> list[str]:
+    """The marks of the hosts that run on the store in `folder`, those that do not serve included."""
+    return [path.stem for path in (folder / "hosts").glob("*.lock") if not _is_unlocked(folder, path.stem)]
 
 
 def _given_back(messages: int) -> str:

@@ -15,7 +15,6 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,15 +22,14 @@ from .clock import Clock, SystemClock
 from .errors import StoreError, StoreInUseError
 from .filesystem import network_type
 from .private_files import FILE_MODE, FOLDER_MODE, make_private_folder, private_opener
+from .store_schema import SCHEMA_VERSION, bring_up_to_date
 
 T = TypeVar("T")
 Operation = Callable[[sqlite3.Connection], Any]
-#: An operation, and who waits for what it gives; None: nobody.
-_Job = tuple[Operation, asyncio.Future[Any] | None]
+#: An operation, and who waits for what it gives.
+Job = tuple[Operation, asyncio.Future[Any]]
 #: Gives what is to be written with whatever else is, or None.
-Rider = Callable[[], Operation | None]
-
-SCHEMA_VERSION = 1
+Rider = Callable[[], Job | None]
 
 #: How long an operation waits for another process to finish its transaction, in seconds.
 BUSY_TIMEOUT = 10.0
@@ -56,9 +54,9 @@ class Store:
         self.path = folder / "store.db"
         self.clock: Clock = clock or SystemClock()
         self._loop = asyncio.get_running_loop()
-        self._outbox: list[_Job] = []
+        self._outbox: list[Job] = []
         self._riders: list[Rider] = []
-        self._inbox: queue.SimpleQueue[list[_Job] | None] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[list[Job] | None] = queue.SimpleQueue()
         self._closed = False
         _prepare_folder(folder)
         _make_private(self.path)
@@ -97,7 +95,7 @@ class Store:
 
     def ride(self, rider: Rider) -> None:
         """Ask `rider` for an operation whenever something is about to be written, and write that in the same
-        transaction: so what is said of a change is there when the change is. Nobody waits for it."""
+        transaction: so what is said of a change is there when the change is."""
         self._riders.append(rider)
 
     async def read(self, operation: Callable[[sqlite3.Connection], T]) -> T:
@@ -134,7 +132,7 @@ class Store:
     def _hand_over(self) -> None:
         if self._outbox:
             jobs, self._outbox = self._outbox, []
-            jobs += [(operation, None) for rider in self._riders if (operation := rider())]
+            jobs += [job for rider in self._riders if (job := rider())]
             self._inbox.put(jobs)
 
     # -- the writer thread
@@ -224,9 +222,9 @@ def signal(connection: sqlite3.Connection, topic: str) -> None:
     )
 
 
-def _resolve(futures: list[asyncio.Future[Any] | None], results: list[Any]) -> None:
+def _resolve(futures: list[asyncio.Future[Any]], results: list[Any]) -> None:
     for future, result in zip(futures, results, strict=True):
-        if future is None or future.done():
+        if future.done():
             continue  # whoever waited has gone away; the change stands
         if isinstance(result, BaseException):
             future.set_exception(result)
@@ -290,10 +288,8 @@ def _create_or_check(connection: sqlite3.Connection, path: Path) -> None:
         connection.execute("BEGIN IMMEDIATE")
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version <= SCHEMA_VERSION:
-            # Also where the store is not new: it gains what it was made without.
-            for statement in files(__package__).joinpath("schema.sql").read_text().split(";\n"):
-                connection.execute(statement)
-        if version == 0:
+            bring_up_to_date(connection)
+        if version < SCHEMA_VERSION:
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
     except sqlite3.Error as error:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Hashable, Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..bindings.clock import Clock, SystemClock
+from ..bindings.errors import StoreError
 from ..bindings.storage import TABLES, Storage
 from ..triggers.descriptor import Binding, Problem
 from ..triggers.wakeups import SchedulerWakeups
@@ -23,9 +24,12 @@ from .config.restart import settled_at_start, waiting_for_restart
 from .configuration import Configuration, HostOptions, Mode
 from .emulation import Emulation
 from .execution.executor import Executor
+from .execution.observer import Observers
 from .functions import Functions
+from .history.recorder import Recorder, history_limits
 from .keys import Keys
 from .logs.log import Log
+from .logs.log_files import LOGS, LogFiles
 from .logs.log_levels import LogLevels
 from .logs.observers import LogObserver
 from .logs.reloaded import reloaded_text
@@ -33,6 +37,7 @@ from .resources import make_resources
 from .runtime import Runtime, RuntimeFile, running_hosts
 from .served_function import ServedFunction
 from .storage import Connected, EmbeddedStorage, HostStorage
+from .switches import Switches
 from .watchdog import Watchdog
 from .workers.pool import Pool
 
@@ -42,6 +47,9 @@ if TYPE_CHECKING:
 #: How long what was interrupted by the end of the drain time may take to be given back, in seconds; also how long a
 #: poll may go on, whose messages have to be given back as well.
 SETTLE_TIMEOUT = 12.0
+
+#: Seconds until the history is looked after again when its store had failed.
+KEEP_AGAIN = 60.0
 
 #: How long what a start had begun may take to end when it fails: nothing runs yet.
 _ABORT = timedelta(seconds=1)
@@ -94,24 +102,31 @@ class Host:
         self.state = "Starting"
         self._log.levels = LogLevels(self.configuration.settings.host_json.logging.logLevel)
         self._observer = LogObserver(self._log)
+        self._recorder: Recorder | None = None
         settings = self.configuration.worker_settings
-        self.pool = Pool(settings, self.configuration.worker_count, self._observer.worker_said, self._report)
+        self.pool = Pool(settings, self.configuration.worker_count, self._worker_said, self._report)
         self._code = Code(self.configuration, self.pool, self._found)
         # The workers start and load while the store is opened.
         loading = asyncio.create_task(self._code.load())
         try:
             await self._emulation.start(self._supply_emulator)
             await self._open_storage()
+            self._keep_log()
             await self._open_front()
+            self._switches = Switches(self.storage.state, self._leads, self._report)
+            await self._switches.begin()
             errors = await loading
         except BaseException:
             loading.cancel()
             await asyncio.gather(loading, return_exceptions=True)
             await self.stop(_ABORT)
             raise
-        self.executor = Executor(self.pool, self.resources, self._observer)
+        self.executor = Executor(self.pool, self.resources, Observers([self.recorder, self._observer]))
         self._functions = Functions(
-            self.executor, self.resources, listen=self.configuration.options.mode is Mode.SERVE
+            self.executor,
+            self.resources,
+            listen=self.configuration.options.mode is Mode.SERVE,
+            switches=self._switches,
         )
         found = self._code.arrange(self.functions, errors)
         self.problems = [*self.configuration.settings.problems, *self._code.discovery.problems, *found]
@@ -126,7 +141,9 @@ class Host:
             self._tell_of_others()
             self._announce()
         self._spawn(self.storage.local.sweep())
+        self._spawn(self._keep_history())
         self._spawn(self.availability.watch())
+        self._spawn(self._switches.follow(self.functions.switch))
         watchdog = Watchdog(self.functions, self.storage.local.queues, self._clock, self._report)
         self._spawn(watchdog.run())
         if self.configuration.watches_code:
@@ -134,14 +151,25 @@ class Host:
         self._observer.serving(self._clock.monotonic() - self._began)
 
     async def _open_storage(self) -> None:
-        base64 = self.configuration.settings.host_json.extensions.queues.messageEncoding == "base64"
+        queues = self.configuration.settings.host_json.extensions.queues
         local = EmbeddedStorage(
-            self.configuration.store_folder, self._clock, base64=base64, report=self._report
+            self.configuration.store_folder,
+            self._clock,
+            base64=queues.messageEncoding == "base64",
+            dedup_window=queues.dedupWindow,
+            report=self._report,
         )
         app = self.configuration.settings.app
         shared = self._connected.host_storage(app.connection(""))
         self._storage = HostStorage(local, shared, shared_name(app), self._report)
         self.owner = self._storage.owner
+        self._recorder = Recorder(
+            local.history,
+            local.store,
+            self.owner,
+            limits=history_limits(self.configuration.settings.host_json.history),
+            report=self._report,
+        )
         # Both are there before anything can fail: the end closes them.
         self.wakeups = SchedulerWakeups(self._clock)
         self.keys = Keys(self._storage.state)
@@ -163,6 +191,14 @@ class Host:
             self._clock,
             self._report,
         )
+
+    def _keep_log(self) -> None:
+        """Have the log written into files too, where other processes can follow it."""
+        options = self.configuration.settings.host_json.logging
+        if self.configuration.options.mode is Mode.SERVE and options.fileLoggingMode != "never":
+            folder = self.configuration.store_folder / LOGS
+            limit = options.file.maxSizeInMB * 1024 * 1024
+            self._log.keep(LogFiles(folder, self._clock.now(), limit=limit, report=self._report))
 
     async def _provision(self) -> None:
         """Make at the emulator, if there is one, what the functions name."""
@@ -294,6 +330,8 @@ class Host:
         if self._runtime_file:
             self._runtime_file.remove()
         if self._storage:
+            if self._recorder:
+                await self._recorder.close()
             self.keys.close()
             await self.wakeups.stop()
             await self._storage.close()
@@ -337,6 +375,11 @@ class Host:
         connection = find(binding.fields.get("connection") or "")
         return self._connected.storage(connection) if connection.usable else None
 
+    def _leads(self, connection: str) -> Hashable:
+        """Where the queues of a connection are: the same for two that lead to one place."""
+        found = self.configuration.settings.app.connection(connection)
+        return found.settings and (found.kind, frozenset(found.settings.values.items()))
+
     def authorize(self, key: str | None, level: str, function: str) -> bool:
         """Whether a key (or none) opens what asks for `level`; everything is open where keys are not asked for."""
         return not self.configuration.asks_for_keys or self.keys.authorize(key, level, function)
@@ -354,6 +397,31 @@ class Host:
         for served in self.functions:
             if served.descriptor.trigger.type == "warmupTrigger":
                 await served.run(None)
+
+    @property
+    def recorder(self) -> Recorder:
+        """What records the runs of this host."""
+        assert self._recorder is not None, "the host is not open"
+        return self._recorder
+
+    def cancel_run(self, invocation_id: str, reason: str) -> bool:
+        """End a run that is in hand, as a failure for this reason; False when it is not in hand here."""
+        return self.executor.cancel(invocation_id, reason)
+
+    def _worker_said(self, header: dict[str, Any], text: str) -> None:
+        if self._recorder:
+            self._recorder.said(header, text)
+        self._observer.worker_said(header, text)
+
+    async def _keep_history(self) -> None:
+        """Have the history in order for as long as this runs."""
+        while True:
+            options = self.configuration.settings.host_json.history
+            try:
+                await self.storage.local.history.keep(options.maxAge, options.maxSizeInMB * 1024 * 1024)
+            except (StoreError, OSError) as error:
+                self._report(f"The history of runs cannot be kept in order, which is tried again: {error}")
+            await asyncio.sleep(KEEP_AGAIN)
 
     def _system_clock(self) -> Clock:
         """The machine's, unless the environment names another that a test sets (`settable_clock`)."""

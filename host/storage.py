@@ -6,24 +6,28 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from ..bindings.clock import Clock, new_id
 from ..bindings.embedded_audit import AuditLog
+from ..bindings.embedded_history import EmbeddedHistory
 from ..bindings.embedded_lease import EmbeddedLeases
 from ..bindings.embedded_queue import MAX_BODY, MAX_BODY_BASE64, EmbeddedQueues
 from ..bindings.embedded_state import EmbeddedState
 from ..bindings.embedded_table import EmbeddedTables
 from ..bindings.errors import ConfigurationError, FunchostError, StoreError
 from ..bindings.folder_blobs import FolderBlobs
+from ..bindings.ordering import DEDUP_WINDOW
 from ..bindings.presence import Presence
 from ..bindings.queue import QueueStore
 from ..bindings.state import StateStore
 from ..bindings.storage import ConnectionSettings, Storage
 from ..bindings.storages import make_storage
 from ..bindings.store import Store
+from ..bindings.store_exchange import check_not_held
 from ..triggers.locks import Locks
 from .config.connection import Connection
 
@@ -48,21 +52,24 @@ class EmbeddedStorage:
         clock: Clock,
         *,
         base64: bool = True,
+        dedup_window: timedelta = DEDUP_WINDOW,
         report: Callable[[str], None] = lambda message: None,
     ) -> None:
+        check_not_held(folder)
         self._report = report
         #: This process on the store, in leases and in flight.
         self.owner = new_id()
         self.store = Store(folder, clock=clock)
         limit = MAX_BODY_BASE64 if base64 else MAX_BODY
         tested = _faults(report)
-        queues = EmbeddedQueues(self.store, self.owner, max_body=limit)
+        queues = EmbeddedQueues(self.store, self.owner, max_body=limit, dedup_window=dedup_window)
         self.queues = tested("queues", queues)
         self.blobs = tested("blobs", FolderBlobs(folder))
         self.tables = tested("tables", EmbeddedTables(self.store))
         self.state = tested("state", EmbeddedState(self.store, queues))
         self.locks = Locks(tested("leases", EmbeddedLeases(self.store)), self.owner, report=report)
         self.audit = AuditLog(self.store)
+        self.history = EmbeddedHistory(self.store, content_folder=folder / "runs")
         self.presence = Presence(self.store, self.owner, report=report)
 
     async def sweep(self) -> None:

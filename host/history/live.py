@@ -57,3 +57,8 @@ class Live:
 
     def __init__(self, run: Run) -> None:
         self.run = run
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there is something to record beside what the run itself knows."""
+        return bool(self.log or self.steps or self.progress is not None or self.status is not None)

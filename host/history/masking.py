@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -54,9 +55,11 @@ def masked_url(url: str) -> str:
     return urlunsplit(parts._replace(query=query))
 
 
+@lru_cache(maxsize=1024)
 def _is_secret(name: str) -> bool:
     return name.lower() in _HEADERS or bool(_SECRET.search(name))
 
 
+@lru_cache(maxsize=1024)
 def _is_parameter(name: str) -> bool:
     return name.lower() in _PARAMETERS or bool(_SECRET.search(name))

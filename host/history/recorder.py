@@ -17,7 +17,7 @@ from ...bindings.clock import Clock
 from ...bindings.embedded_history import EmbeddedHistory
 from ...bindings.history import INLINE, NOTHING, Kept, RunRecord, RunState, Step
 from ...bindings.store import Job, Store
-from ...triggers.base import CALLED, ErrorInfo, Outcome, TriggerEvent
+from ...triggers.base import CALLED, ErrorInfo, Outcome, Status, TriggerEvent
 from ...triggers.descriptor import HistoryMode
 from ...triggers.trouble import Trouble
 from ..config.host_models import HistoryOptions
@@ -48,6 +48,9 @@ class Limits:
 def history_limits(options: HistoryOptions) -> Limits:
     """As host.json says it."""
     return Limits(inline=options.inlineInKB * 1024, content=options.contentInMB * 1024 * 1024)
+
+
+_STATES = {status: RunState(status.value) for status in Status}
 
 
 class _Content(NamedTuple):
@@ -167,50 +170,51 @@ class Recorder(Observer):
                 self._unwanted.append(live.run.invocation_id)
                 self._due.pop(live.run.invocation_id, None)
             return
-        self._put(self._record(live, RunState(outcome.status.value), outcome))
+        self._put(self._record(live, _STATES[outcome.status], outcome))
 
     def _record(self, live: Live, state: RunState, outcome: Outcome | None = None) -> RunRecord:
         run, event = live.run, live.run.event
-        cause, properties = event.cause, event.cause.properties
+        cause, properties, call = event.cause, event.cause.properties, run.call
         record = RunRecord(
             id=run.invocation_id,
             function=run.function,
             trigger=run.descriptor.trigger.type,
             state=state,
             host=self._host,
+            worker=call.worker if call else None,
             origin=cause.origin or _origin(event),
             message=cause.message,
             queued=cause.queued,
             started=run.started,
             attempts=run.attempts,
             dequeue_count=cause.dequeue_count,
-            parent=properties.get("parent") if properties else None,
-            replay_of=properties.get("replayOf") if properties else None,
             trace_id=run.trace.parent[3:35],
+            code=call.code if call else None,
             input=self._input(run),
-            steps=live.steps,
-            progress=live.progress,
-            status=live.status,
         )
-        if run.call:
-            record.worker, record.code = run.call.worker, run.call.code
+        if properties:
+            record.parent, record.replay_of = properties.get("parent"), properties.get("replayOf")
         if event.kind == "http":
             record.event = request_event(event.data)
-        if live.log:
-            record.log = self._kept(
-                run.invocation_id, "log", "text", live.log.content, whole=outcome is not None
-            )
+        if live.has_more:
+            self._add_more(record, live, whole=outcome is not None)
         if outcome:
             self._add_outcome(record, run, outcome)
         return record
 
+    def _add_more(self, record: RunRecord, live: Live, *, whole: bool) -> None:
+        """What became known on the way."""
+        record.steps, record.progress, record.status = live.steps, live.progress, live.status
+        if live.log:
+            record.log = self._kept(record.id, "log", "text", live.log.content, whole=whole)
+
     def _add_outcome(self, record: RunRecord, run: Run, outcome: Outcome) -> None:
         record.ended = outcome.ended
+        record.outputs = run.outputs
         if outcome.error:
             record.error_type = outcome.error.type
             record.error_message = outcome.error.message
             record.error_traceback = outcome.error.traceback or None
-        record.outputs = run.outputs
         if outcome.kind == "none":
             return
         if outcome.kind == "http":

@@ -127,7 +127,7 @@ async def test_a_record_and_what_it_is_about_are_one_transaction(bench: Bench) -
     await bench.store.write(lambda connection: connection.set_trace_callback(None))
     whole = "\n".join(transactions).split("COMMIT")
     (settled,) = [part for part in whole if "DELETE FROM messages" in part]
-    assert "INSERT INTO runs" in settled
+    assert "INSERT INTO run_journal" in settled
     assert (await bench.history.get(run.invocation_id)).state is RunState.SUCCEEDED
 
 
@@ -283,12 +283,12 @@ async def test_secrets_of_requests_and_answers_are_masked(bench: Bench, tmp_path
 
 
 async def test_what_the_store_did_not_take_is_written_later(bench: Bench, tmp_path: Path) -> None:
-    await bench.store.write(lambda connection: connection.execute("ALTER TABLE runs RENAME TO away"))
+    await bench.store.write(lambda connection: connection.execute("ALTER TABLE run_journal RENAME TO away"))
     run = bench.start()
     bench.finish(run)
     async with asyncio.timeout(SOON):
         await bench.troubled.wait()
-    await bench.store.write(lambda connection: connection.execute("ALTER TABLE away RENAME TO runs"))
+    await bench.store.write(lambda connection: connection.execute("ALTER TABLE away RENAME TO run_journal"))
     assert (await bench.until_state(run, RunState.SUCCEEDED)).id == run.invocation_id
 
 
