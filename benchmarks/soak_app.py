@@ -39,6 +39,8 @@ class Flow:
     backlog: int = 0
     #: Where the id stands in a JSON body; empty: the body is the id.
     id_field: str = ""
+    #: Whether what a run gets is one message, so that the history tells of which it was.
+    recorded: bool = True
 
     def id_of(self, body: bytes) -> str:
         """The id of the message with this body."""
@@ -51,7 +53,7 @@ JOBS = Flow("jobs", ("jobs-done",), tables=("Results",), blobs=("results",), bac
 MIDDLE = Flow("middle", ("middle-done",))
 LATER = Flow("later", ("later-done",))
 GUARDED = Flow("guarded", ("guarded-done",), backlog=60, id_field="id")
-MANY = Flow("many", ("many-done",), backlog=200)
+MANY = Flow("many", ("many-done",), backlog=200, recorded=False)
 BAD = Flow("bad", ("bad-done",), backlog=6)
 BLOBS = Flow(
     "azure-webjobs-blobtrigger-blob",
@@ -59,6 +61,7 @@ BLOBS = Flow(
     poison="webjobs-blobtrigger-poison",
     backlog=60,
     id_field="BlobName",
+    recorded=False,
 )
 FILES = Flow(
     "azure-webjobs-filetrigger-file",
@@ -66,6 +69,7 @@ FILES = Flow(
     poison="webjobs-filetrigger-poison",
     backlog=60,
     id_field="Path",
+    recorded=False,
 )
 FLOWS = (JOBS, MIDDLE, LATER, GUARDED, MANY, BAD, BLOBS, FILES)
 

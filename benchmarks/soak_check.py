@@ -77,6 +77,7 @@ def _ledger(app: App, flow: Flow, load: Load) -> Ledger:
         blobs=flow.blobs,
         poison=flow.poison,
         key=flow.id_of,
+        recorded=flow.recorded,
     )
     ledger.sent, ledger.unsure = list(load.sent[flow]), list(load.unsure[flow])
     return ledger
@@ -174,8 +175,9 @@ def _overlaps(notes: list[tuple[str, str]], begin: str, end: str) -> list[str]:
 
 def _check_store(app: App, findings: Findings) -> None:
     with closing(sqlite3.connect(app.store / "store.db")) as connection:
-        tables = ("messages", "entities", "versions", "state")
+        tables = ("messages", "entities", "versions", "state", "runs")
         kept = sum(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables)
+        kept += connection.execute("SELECT coalesce(sum(count), 0) FROM run_journal").fetchone()[0]
     size = (app.store / "store.db").stat().st_size
     marks = list((app.store / "hosts").glob("*"))
     drafts = [file for file in (app.store / "blobs").rglob("*") if file.is_file() and file.suffix != ".txt"]

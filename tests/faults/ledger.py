@@ -17,7 +17,8 @@ of `e2e.apps`:
 
 The body of a message is its id, without blanks. That a message was completed is told by what its run put into
 the output queues: the store does both in one transaction, so exactly one output of each kind is exactly one
-completion. Nothing else may read those queues, and the function's outputs hold the id alone.
+completion. Nothing else may read those queues, and the function's outputs hold the id alone. The history of runs
+must say the same: one run that succeeded for each message that is done, and none for any other.
 
 `check` may be called at any time, also while hosts run or after they were killed: it reads one snapshot and
 changes nothing. What a sender was told to have failed and may be there all the same is `unsure`. Messages of
@@ -30,14 +31,18 @@ import json
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from e2e.apps import App, queue_output, queue_trigger, until
 from e2e.running import DEADLINE
+
+from funchost.bindings.history import RunRecord, RunState
+from funchost.bindings.history_row import unpack
 
 #: Rows of the table that a failed check shows.
 _SHOWN = 40
@@ -80,6 +85,8 @@ class Entry:
     outputs: dict[str, int]
     starts: int
     ends: int
+    #: Runs of it that succeeded, by the history; None where that is not looked at.
+    records: int | None = None
 
     @property
     def completions(self) -> int:
@@ -106,7 +113,9 @@ class Ledger:
         poison: str | None = None,
         quarantine: str | None = None,
         key: Callable[[bytes], str] = bytes.decode,
+        recorded: bool = True,
     ) -> None:
+        """`recorded` False where messages are run by hand, or their body is not what the run got."""
         self.app = app
         self.queue = queue
         self._outputs = tuple(outputs)
@@ -117,6 +126,7 @@ class Ledger:
             quarantine or f"{queue}-quarantine": "quarantined",
         }
         self._key = key
+        self._recorded = recorded
         self._lines = 0
         #: What must be in one place.
         self.sent: list[str] = []
@@ -134,14 +144,21 @@ class Ledger:
 
     def entries(self) -> dict[str, Entry]:
         """All messages that were sent or are anywhere, by id, in one snapshot of the store."""
-        places, outputs = self._snapshot()
+        places, outputs, records = self._snapshot()
         runs = _runs(self.app)
         found = {}
         for id in dict.fromkeys([*self.sent, *self.unsure, *places, *outputs]):
             kinds = outputs.get(id, Counter())
             count = {kind: kinds[kind] for kind in (*self._outputs, *self._tables, *self._blobs)}
             done = ["done"] * max(count.values(), default=0)
-            found[id] = Entry(id, (*done, *places.get(id, ())), count, runs["start", id], runs["end", id])
+            found[id] = Entry(
+                id,
+                (*done, *places.get(id, ())),
+                count,
+                runs["start", id],
+                runs["end", id],
+                records[id] if self._recorded else None,
+            )
         return found
 
     def tally(self) -> Tally:
@@ -194,6 +211,8 @@ class Ledger:
             return "HALF DONE"
         if entry.completions and not entry.ends:
             return "DONE WITHOUT A RUN"
+        if entry.records is not None and entry.records != entry.completions:
+            return f"RECORDED {entry.records} TIMES"
         return ""
 
     def _tally(self, entries: dict[str, Entry]) -> Tally:
@@ -211,8 +230,8 @@ class Ledger:
             repeated=sum(entry.starts > 1 for entry in entries.values()),
         )
 
-    def _snapshot(self) -> tuple[dict[str, list[str]], dict[str, Counter[str]]]:
-        """The places of each id but "done", and how often it is in each kind of output."""
+    def _snapshot(self) -> tuple[dict[str, list[str]], dict[str, Counter[str]], Counter[str]]:
+        """The places of each id but "done", how often it is in each kind of output, and how many runs succeeded."""
         places: dict[str, list[str]] = {}
         outputs: dict[str, Counter[str]] = {}
         now = time.time() * 1000
@@ -227,12 +246,13 @@ class Ledger:
                     places.setdefault(self._key(body), []).append(self._given_up[queue])
                 elif queue == self.queue:
                     places.setdefault(self._key(body), []).append(_state(owner, visible_at, now))
+            records = Counter(map(self._key, _succeeded(connection, self.queue)))
             for table, row_key in connection.execute("SELECT table_name, row_key FROM entities"):
                 for wanted in self._tables:
                     if wanted.lower() == table:
                         outputs.setdefault(row_key, Counter())[wanted] += 1
         self._add_blobs(outputs)
-        return places, outputs
+        return places, outputs, records
 
     def _add_blobs(self, outputs: dict[str, Counter[str]]) -> None:
         """Blobs are written before the message is completed, so one may be there of a run that did not complete:
@@ -275,6 +295,20 @@ def main(job: str, context) -> str:
 
 def _open(store: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{(store / 'store.db').as_uri()}?mode=ro", uri=True, isolation_level=None)
+
+
+def _succeeded(connection: sqlite3.Connection, queue: str) -> Iterator[bytes]:
+    """What each run got that succeeded, by the history: its rows, and over them what is not a row yet."""
+    query = (
+        "SELECT id, contents FROM runs WHERE state = 'succeeded' AND json_extract(summary, '$.origin') = ?"
+    )
+    found = {id: unpack(contents).input for id, contents in connection.execute(query, (queue,))}
+    for (piece,) in connection.execute("SELECT runs FROM run_journal ORDER BY number"):
+        for run in msgspec.msgpack.decode(piece, type=list[RunRecord]):
+            found.pop(run.id, None)
+            if run.state is RunState.SUCCEEDED and run.origin == queue:
+                found[run.id] = run.input.data
+    yield from found.values()
 
 
 def _state(owner: str | None, visible_at: int, now: float) -> str:

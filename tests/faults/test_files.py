@@ -54,7 +54,7 @@ def add_files(app: App, code: str = _WORK, **fields: object) -> Ledger:
     """Add the function; returns a ledger in which a file's name is the id of its message."""
     trigger = {**FILE, "path": "inbox/{name}.txt", **fields}
     app.add("files", code, trigger, queue_output("done"))
-    return Ledger(app, QUEUE, poison="webjobs-filetrigger-poison", key=_name)
+    return Ledger(app, QUEUE, poison="webjobs-filetrigger-poison", key=_name, recorded=False)
 
 
 def _name(body: bytes) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from e2e.apps import App
@@ -22,6 +23,10 @@ from funchost.bindings.store import Store
 @pytest.fixture
 def app(tmp_path: Path) -> App:
     return App(tmp_path)
+
+
+def by_hand(app: App, **more: Any) -> Ledger:
+    return Ledger(app, recorded=False, **more)
 
 
 def messages(queue: str, ids: Iterable[str]) -> list[OutgoingMessage]:
@@ -60,7 +65,7 @@ def execute(app: App, statement: str) -> None:
 
 
 def test_each_message_is_counted_in_the_one_place_where_it_is(app: App) -> None:
-    ledger = Ledger(app)
+    ledger = by_hand(app)
     ledger.send(*"abcdefg")
     on_queues(app, complete=2, release=1, poison=1, hold=1)
     tally = ledger.check()
@@ -82,7 +87,7 @@ def test_each_message_is_counted_in_the_one_place_where_it_is(app: App) -> None:
 def test_a_message_that_is_not_where_it_belongs_is_shown_with_its_fault(
     app: App, fault: str, told: str
 ) -> None:
-    ledger = Ledger(app)
+    ledger = by_hand(app)
     ledger.send("a", "b")
     ledger.check()
     execute(app, fault)
@@ -91,7 +96,7 @@ def test_a_message_that_is_not_where_it_belongs_is_shown_with_its_fault(
 
 
 def test_a_run_of_which_only_some_outputs_were_kept_is_half_done(app: App) -> None:
-    ledger = Ledger(app, outputs=("done",), tables=("Results",), blobs=("files",))
+    ledger = by_hand(app, outputs=("done",), tables=("Results",), blobs=("files",))
     ledger.send("a")
     on_queues(app, complete=1)
     with pytest.raises(AssertionError, match="HALF DONE"):
@@ -105,7 +110,7 @@ def test_a_run_of_which_only_some_outputs_were_kept_is_half_done(app: App) -> No
 
 
 def test_what_was_perhaps_not_sent_may_be_nowhere_but_not_in_two_places(app: App) -> None:
-    ledger = Ledger(app)
+    ledger = by_hand(app)
     ledger.send("a")
     ledger.unsure.append("b")
     ledger.check()
@@ -115,7 +120,7 @@ def test_what_was_perhaps_not_sent_may_be_nowhere_but_not_in_two_places(app: App
 
 
 def test_a_look_changes_nothing_of_what_a_killed_host_left(app: App) -> None:
-    ledger = Ledger(app)
+    ledger = by_hand(app)
     ledger.send("a")
     with closing(sqlite3.connect(app.store / "store.db")) as other:
         # While somebody has it open there is a log that is not in the database yet.
@@ -135,7 +140,7 @@ async def test_what_a_living_host_holds_is_in_flight(app: App) -> None:
     await presence.start()
     await queues.send(messages("jobs", "a"))
     await queues.receive("jobs", 1)
-    ledger = Ledger(app)
+    ledger = by_hand(app)
     assert ledger.check(["a"]).in_flight == 1
     await presence.stop()
     assert ledger.check(["a"]).queued == 1
