@@ -6,8 +6,10 @@ takes a fraction of that, and is as durable. Whoever reads the history has the p
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -42,9 +44,23 @@ def take(connection: sqlite3.Connection, limit: int) -> list[RunRecord]:
     taken: list[RunRecord] = []
     last = 0
     for number, runs in connection.execute("SELECT number, runs FROM run_journal ORDER BY number"):
-        taken += _decode(runs)
+        taken += _decoded(runs)
         last = number
         if len(taken) >= limit:
             break
     connection.execute("DELETE FROM run_journal WHERE number <= ?", (last,))
     return taken
+
+
+def _decoded(piece: bytes) -> list[RunRecord]:
+    """The runs of a piece; those left out that cannot be read, so that they do not stand in the way of all others."""
+    try:
+        return _decode(piece)
+    except msgspec.MsgspecError:
+        pass
+    found = []
+    with contextlib.suppress(msgspec.MsgspecError):
+        for run in msgspec.msgpack.decode(piece, type=list[Any]):
+            with contextlib.suppress(msgspec.MsgspecError):
+                found.append(msgspec.convert(run, RunRecord))
+    return found

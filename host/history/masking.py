@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -40,9 +40,10 @@ def request_event(data: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def masked_headers(headers: Iterable[Iterable[str]]) -> list[list[str]]:
-    """Headers as pairs, each secret masked."""
-    return [[name, MASK if _is_secret(name) else value] for name, value in headers]
+def masked_headers(headers: Any) -> list[list[str]]:
+    """Headers as pairs, each secret masked. What is no pair of texts is left out: a function may give anything."""
+    pairs = [pair for pair in headers if _is_pair(pair)] if isinstance(headers, list) else []
+    return [[name, MASK if _is_secret(name) else value] for name, value in pairs]
 
 
 def masked_url(url: str) -> str:
@@ -53,6 +54,10 @@ def masked_url(url: str) -> str:
     pairs = [pair.partition("=") for pair in parts.query.split("&")]
     query = "&".join(f"{name}{sign}{MASK if _is_parameter(name) else value}" for name, sign, value in pairs)
     return urlunsplit(parts._replace(query=query))
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and type(value[0]) is type(value[1]) is str
 
 
 @lru_cache(maxsize=1024)

@@ -8,7 +8,7 @@ written together every tenth of a second. A run that takes longer than `LONG` se
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -193,7 +193,7 @@ class Recorder(Observer):
             input=self._input(run),
         )
         if properties:
-            record.parent, record.replay_of = properties.get("parent"), properties.get("replayOf")
+            record.parent, record.replay_of = _run_id(properties, "parent"), _run_id(properties, "replayOf")
         if event.kind == "http":
             record.event = request_event(event.data)
         if live.has_more:
@@ -221,7 +221,7 @@ class Recorder(Observer):
             header = outcome.header
             record.answer = {
                 "status": header.get("status"),
-                "headers": masked_headers(header.get("headers", [])),
+                "headers": masked_headers(header.get("headers")),
             }
         if isinstance(outcome.body, bytes):
             kind = "bytes" if outcome.kind == "http" else outcome.kind
@@ -344,6 +344,12 @@ def _origin(event: TriggerEvent) -> str:
         path = event.data["url"].partition("://")[2].partition("/")[2].partition("?")[0]
         return f"{event.data['method']} /{path}"
     return "by hand" if event.reason == CALLED else ""
+
+
+def _run_id(properties: Mapping[str, Any], name: str) -> str | None:
+    """A run that a message names; whoever sent it may have put anything there."""
+    value = properties.get(name)
+    return value if isinstance(value, str) else None
 
 
 def _first_line(error: ErrorInfo) -> str:

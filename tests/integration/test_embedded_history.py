@@ -168,6 +168,18 @@ async def test_what_no_file_can_hold_does_not_cost_the_neighbours(
     assert await history.get(good.id) == good
 
 
+async def test_a_piece_that_cannot_be_read_does_not_stand_in_the_way(
+    store: Store, history: EmbeddedHistory
+) -> None:
+    good, odd = run(), run(1)
+    odd.parent = 7  # type: ignore[assignment]
+    await history.record([good, odd])
+    await store.write(lambda c: c.execute("INSERT INTO run_journal (count, runs) VALUES (1, x'c1')"))
+    last = run(2)
+    await history.record([last])
+    assert await ids(history) == [last.id, good.id]
+
+
 async def test_records_ride_with_what_they_settle_or_not_at_all(
     store: Store, history: EmbeddedHistory
 ) -> None:

@@ -282,6 +282,19 @@ async def test_secrets_of_requests_and_answers_are_masked(bench: Bench, tmp_path
     assert b"sesame" not in (tmp_path / "store.db").read_bytes()
 
 
+@pytest.mark.parametrize("headers", [7, None, [7], [["a"]], [["a", 1]], {"a": "b"}])
+async def test_an_answer_with_headers_that_are_none_is_recorded_without(bench: Bench, headers: Any) -> None:
+    run = bench.start()
+    record = await bench.end(run, kind="http", header={"status": 200, "headers": headers}, body=b"ok")
+    assert record.answer == {"status": 200, "headers": []}
+
+
+async def test_a_parent_that_is_none_is_left_out(bench: Bench) -> None:
+    run = bench.start(TriggerEvent(kind="queue", cause=Cause(properties={"parent": 7, "replayOf": {}})))
+    record = await bench.end(run)
+    assert (record.parent, record.replay_of) == (None, None)
+
+
 async def test_what_the_store_did_not_take_is_written_later(bench: Bench, tmp_path: Path) -> None:
     await bench.store.write(lambda connection: connection.execute("ALTER TABLE run_journal RENAME TO away"))
     run = bench.start()
