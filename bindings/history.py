@@ -103,8 +103,8 @@ class RunRecord(msgspec.Struct, kw_only=True, array_like=True):
     error_type: str | None = None
     error_message: str | None = None
     error_traceback: str | None = None
-    #: What the event held beside its content and cannot be asked for again: a request's method, url, headers,
-    #: parameters. Secrets are masked.
+    #: What the event held beside its content and cannot be asked for again: a request's method, url, headers and
+    #: parameters, with secrets masked; the sizes of a batch's messages.
     event: dict[str, Any] = msgspec.field(default_factory=dict)
     input: Kept = NOTHING
     output: Kept = NOTHING

@@ -196,6 +196,8 @@ class Recorder(Observer):
             record.parent, record.replay_of = _run_id(properties, "parent"), _run_id(properties, "replayOf")
         if event.kind == "http":
             record.event = request_event(event.data)
+        elif "sizes" in event.data:
+            record.event = {"sizes": event.data["sizes"]}  # where each message of a batch ends
         if live.has_more:
             self._add_more(record, live, whole=outcome is not None)
         if outcome:

@@ -289,6 +289,11 @@ async def test_an_answer_with_headers_that_are_none_is_recorded_without(bench: B
     assert record.answer == {"status": 200, "headers": []}
 
 
+async def test_a_batch_is_recorded_with_where_each_message_ends(bench: Bench) -> None:
+    run = bench.start(TriggerEvent(kind="queue", body=b"abc", data={"sizes": [1, 2]}))
+    assert (await bench.end(run)).event == {"sizes": [1, 2]}
+
+
 async def test_a_parent_that_is_none_is_left_out(bench: Bench) -> None:
     run = bench.start(TriggerEvent(kind="queue", cause=Cause(properties={"parent": 7, "replayOf": {}})))
     record = await bench.end(run)
