@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, runtime_checkable
@@ -59,8 +59,9 @@ class BlobStore(Protocol):
         content: bytes | AsyncIterator[bytes],
         *,
         metadata: dict[str, str] | None = None,
+        content_type: str | None = None,
     ) -> BlobInfo:
-        """Write the whole blob in one visible step; creates the container.
+        """Write the whole blob in one visible step; creates the container. Its type goes by its name, unless given.
 
         Raises `BindingError` for a name that no blob can have.
         """
@@ -76,6 +77,14 @@ class BlobStore(Protocol):
 
     def uri(self, container: str, name: str) -> str:
         """Where the blob is, for functions; it need not exist."""
+
+
+@runtime_checkable
+class ListedContainers(Protocol):
+    """A blob store that knows which containers it has."""
+
+    async def containers(self) -> Sequence[str]:
+        """The names of all containers, sorted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

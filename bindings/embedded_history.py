@@ -10,18 +10,19 @@ from __future__ import annotations
 import asyncio
 import re
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from . import history_journal, history_text
-from .clock import first_run_id, from_milliseconds, milliseconds
+from .clock import first_run_id, milliseconds
 from .errors import NotFound
-from .history import RunFilter, RunRecord, RunState
+from .history import RunFilter, RunRecord
 from .history_files import RunFiles
 from .history_query import count_runs, page
-from .history_row import INSERT, LISTED, WHOLE, listed, row_of, scrubbed, size_of, whole
+from .history_row import LISTED, WHOLE, listed, whole
+from .history_writing import journal_within, remove_within, unfold_within
 from .store import Store, signal
 
 #: Rows that are indexed, or removed, in one transaction: few enough for others not to notice the wait.
@@ -47,16 +48,6 @@ SWEEP_INTERVAL = 60.0
 #: Characters of an id that are enough to look for the run.
 _SHORTEST = 4
 
-#: A run that is known already, or a text that no file can hold; neither must cost its neighbours theirs.
-_UNFIT = (
-    sqlite3.IntegrityError,
-    sqlite3.InterfaceError,
-    ValueError,
-    TypeError,
-    RecursionError,
-    OverflowError,
-)
-
 #: How a run's short id looks, which is found by looking at the ids of all runs.
 _SHORT = re.compile(r"[0-9a-f]{4}-7[0-9a-f]{3}")
 
@@ -78,16 +69,12 @@ class EmbeddedHistory:
 
     def within(self, connection: sqlite3.Connection, records: Sequence[RunRecord]) -> None:
         """Part of an operation: keep the records, each in the place of one with the same id."""
-        try:
-            history_journal.add(connection, records)
-        except _UNFIT:
-            history_journal.add(connection, [*map(scrubbed, records)])
-        signal(connection, "runs")
+        journal_within(connection, records)
 
     def drop_within(self, connection: sqlite3.Connection, ids: Iterable[str]) -> None:
         """Part of an operation: forget runs. Their files go with the sweep."""
         unfold_within(connection)
-        if _drop(connection, ids):
+        if remove_within(connection, ids):
             signal(connection, "runs")
 
     def write_content(self, run_id: str, part: str, data: bytes) -> None:
@@ -210,9 +197,12 @@ class EmbeddedHistory:
         """
         await self.unfold()
         end, gone = first_run_id(older_than), 0
-        while ids := await self._store.read(lambda c: _old(c, end) or _surplus(c, max_bytes)):
+        files = await asyncio.to_thread(self._files.sizes)
+        while ids := await self._store.read(lambda c: _old(c, end) or _surplus(c, max_bytes, files)):
             await self._store.write(lambda connection, ids=ids: self.drop_within(connection, ids))  # type: ignore[misc]
             await asyncio.to_thread(self._files.remove, ids)
+            for id_ in ids:
+                files.pop(id_, None)
             gone += len(ids)
         for kept in await asyncio.to_thread(lambda: list(self._files.ids_before(end))):
             await self._remove_strays(kept)
@@ -238,85 +228,22 @@ class EmbeddedHistory:
         return await self._store.read(history_text.is_there)
 
 
-def write_within(connection: sqlite3.Connection, records: Sequence[RunRecord]) -> None:
-    """Part of an operation: what `EmbeddedHistory.within` does."""
-    latest = list({record.id: record for record in records}.values())
-    if not latest:
-        return
-    (last,) = connection.execute(
-        "UPDATE history SET last = last + ? RETURNING last", (len(latest),)
-    ).fetchone()
-    first = last - len(latest) + 1
-    try:
-        # Nearly all runs are told once, when they have ended: to look for each whether it is known would cost them.
-        size = _insert(connection, first, latest)
-    except _UNFIT:
-        connection.execute("DELETE FROM runs WHERE number >= ?", (first,))
-        _drop(connection, [record.id for record in latest])
-        size = _insert(connection, first, list(map(scrubbed, latest)))
-    connection.execute("UPDATE history SET bytes = bytes + ?", (size,))
-    signal(connection, "runs")
-
-
-def unfold_within(connection: sqlite3.Connection, limit: int = 2**62) -> None:
-    """Part of an operation: make rows of the first runs in the journal, of all unless a limit is given."""
-    write_within(connection, history_journal.take(connection, limit))
-
-
-def abandon_within(connection: sqlite3.Connection, owner: str, now_ms: int) -> None:
-    """Part of an operation: end the runs that a host that is gone had begun."""
-    unfold_within(connection)
-    rows = connection.execute(f"SELECT {WHOLE} FROM runs WHERE running_on = ?", (owner,))
-    runs = [whole(row) for row in rows]
-    pid = connection.execute("SELECT pid FROM hosts WHERE owner = ?", (owner,)).fetchone()
-    for run in runs:
-        run.state = RunState.ABANDONED
-        run.ended = max(run.started, from_milliseconds(now_ms))
-        run.error_message = f"Its host (process {pid[0] if pid else 'unknown'}) ended while it ran."
-    write_within(connection, runs)
-
-
 def _old(connection: sqlite3.Connection, end: str) -> list[str]:
     """The next runs that began before the id `end` could be given."""
     return [row[0] for row in connection.execute(_OLDEST.format("AND id < ?"), (end, CHUNK))]
 
 
-def _surplus(connection: sqlite3.Connection, max_bytes: int) -> list[str]:
-    """The oldest runs: as many of the next ones as have to go for the others to take at most `max_bytes`."""
-    surplus = connection.execute("SELECT bytes FROM history").fetchone()[0] - max_bytes
+def _surplus(connection: sqlite3.Connection, max_bytes: int, files: Mapping[str, int]) -> list[str]:
+    """The oldest runs: as many of the next ones as have to go for the others to take at most `max_bytes`, with the
+    bytes of their `files`."""
+    rows = connection.execute("SELECT bytes FROM history").fetchone()[0]
+    surplus = rows + sum(files.values()) - max_bytes
     ids = []
     for id_, size in connection.execute(_OLDEST.format(""), (CHUNK,)).fetchall() if surplus > 0 else ():
         if surplus > 0:
             ids.append(id_)
-            surplus -= size
+            surplus -= size + files.get(id_, 0)
     return ids
-
-
-def _insert(connection: sqlite3.Connection, first: int, records: Sequence[RunRecord]) -> int:
-    """Write the rows, numbered from `first` on; returns their size."""
-    rows = [row_of(number, record) for number, record in enumerate(records, first)]
-    connection.executemany(INSERT, rows)
-    return sum(map(size_of, rows))
-
-
-def _drop(connection: sqlite3.Connection, ids: Iterable[str]) -> int:
-    """Take the rows of these runs out, and their texts out of the index; returns how many there were."""
-    known = "SELECT number, size FROM runs WHERE id = ?"
-    found = [row for id_ in ids if (row := connection.execute(known, (id_,)).fetchone())]
-    if found:
-        _remove_texts(connection, [number for number, _ in found])
-        connection.executemany("DELETE FROM runs WHERE number = ?", [(number,) for number, _ in found])
-        connection.execute("UPDATE history SET bytes = bytes - ?", (sum(size for _, size in found),))
-    return len(found)
-
-
-def _remove_texts(connection: sqlite3.Connection, numbers: Sequence[int]) -> None:
-    indexed = connection.execute("SELECT indexed FROM history").fetchone()[0]
-    inside = [number for number in numbers if number <= indexed]
-    # An SQLite without FTS5 leaves what another one indexed: numbers are not given twice, so it finds nothing.
-    if inside and history_text.can_index(connection):
-        sources = f"SELECT {history_text.SOURCES} FROM runs WHERE number = ?"
-        history_text.remove(connection, [connection.execute(sources, (n,)).fetchone() for n in inside])
 
 
 def _runs(connection: sqlite3.Connection, numbers: Sequence[int]) -> list[RunRecord]:

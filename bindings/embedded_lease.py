@@ -6,7 +6,7 @@ import asyncio
 import sqlite3
 from datetime import timedelta
 
-from .lease import LEASE_PERIOD, Lease
+from .lease import LEASE_PERIOD, HeldLease, Lease
 from .store import Store, signal
 
 _TOPIC = "leases"
@@ -70,6 +70,25 @@ class EmbeddedLeases:
                 await self._released.wait()
         except TimeoutError:
             pass
+
+    async def list(self) -> list[HeldLease]:
+        now = self._store.clock.monotonic()
+        statement = "SELECT name, owner, fence, ends FROM leases WHERE ends > ? ORDER BY name"
+        rows = await self._store.read(lambda connection: connection.execute(statement, (now,)).fetchall())
+        return [HeldLease(Lease(name, owner, fence), ends - now) for name, owner, fence, ends in rows]
+
+    async def break_(self, name: str) -> bool:
+        now = self._store.clock.monotonic()
+
+        def operation(connection: sqlite3.Connection) -> bool:
+            held = "DELETE FROM leases WHERE name = ? AND ends > ?"
+            was_held = connection.execute(held, (name, now)).rowcount == 1
+            signal(connection, _TOPIC)
+            return was_held
+
+        was_held = await self._store.write(operation)
+        self._store.announce(_TOPIC)
+        return was_held
 
 
 def next_fence(connection: sqlite3.Connection) -> int:

@@ -2,7 +2,7 @@
 
 A blob is written to ``<store folder>/tmp`` and renamed into its place, so that nobody sees half of it. Its ETag
 comes from the file (time of change, size, inode) and is new whoever changes it. What a file cannot tell, the
-metadata, stands in ``<store folder>/blob-metadata`` beside the ETag it belongs to, and counts only while that is
+metadata and a type that its name does not say, stands in ``<store folder>/blob-metadata`` beside the ETag it belongs to, and counts only while that is
 the blob's. A name is a file or a folder, not both; where the file system folds case, names that differ in case
 only are one blob.
 """
@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import errno
 import os
-from collections.abc import AsyncIterable, AsyncIterator, Iterator, MutableSequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterator, MutableSequence, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -33,9 +33,12 @@ _ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-class _Metadata(msgspec.Struct):
+class _Kept(msgspec.Struct, omit_defaults=True):
+    """What is kept beside a blob's file."""
+
     etag: str
-    values: dict[str, str]
+    values: dict[str, str] = {}
+    content_type: str | None = None
 
 
 class FolderBlobs:
@@ -79,6 +82,7 @@ class FolderBlobs:
         content: bytes | AsyncIterator[bytes],
         *,
         metadata: dict[str, str] | None = None,
+        content_type: str | None = None,
     ) -> BlobInfo:
         container = container_name(container)
         target = await asyncio.to_thread(self.path, container, name)
@@ -87,7 +91,8 @@ class FolderBlobs:
             await asyncio.to_thread(draft.open)
             async for piece in _pieces(content):
                 await asyncio.to_thread(draft.write, piece)
-            return await asyncio.to_thread(self._publish, draft, target, container, name, metadata or {})
+            kept = _Kept("", metadata or {}, content_type)
+            return await asyncio.to_thread(self._publish, draft, target, container, name, kept)
         except OSError as error:
             raise _refused(error, f"{container}/{name}", target) from error
         finally:
@@ -135,14 +140,27 @@ class FolderBlobs:
         status = file_status(str(self.folder / container), str(self.path(container, name)))
         return self._described(container, name, status) if status else None
 
-    def _publish(
-        self, draft: FileDraft, target: Path, container: str, name: str, metadata: dict[str, str]
-    ) -> BlobInfo:
+    async def containers(self) -> Sequence[str]:
+        """As `ListedContainers`: the folders with such a name."""
+        return await asyncio.to_thread(self._containers)
+
+    def _containers(self) -> Sequence[str]:
+        try:
+            return sorted(
+                entry.name
+                for entry in os.scandir(self.folder)
+                if entry.is_dir() and _is_container(entry.name)
+            )
+        except FileNotFoundError:
+            return []
+
+    def _publish(self, draft: FileDraft, target: Path, container: str, name: str, kept: _Kept) -> BlobInfo:
         status = draft.finish()
+        kept.etag = etag_of_file(status)
         # First, so that the blob never shows without its metadata: the ETag survives the renaming.
-        self._keep_metadata(container, name, _etag(status), metadata)
+        self._keep(container, name, kept)
         draft.rename(target)
-        return _described(container, name, status, metadata)
+        return _described(container, name, status, kept)
 
     def _delete(self, container: str, name: str) -> bool:
         path = self.path(container, name)
@@ -171,48 +189,49 @@ class FolderBlobs:
         for name, status in files_below(root, descend=leads_there, unreadable=unreadable):
             # Other programs may use names that no blob can have.
             if name.startswith(prefix) and _is_name(name):
-                yield _described(container, name, status, {})
+                yield _described(container, name, status)
 
     def _described(self, container: str, name: str, status: os.stat_result) -> BlobInfo:
-        return _described(container, name, status, self._read_metadata(container, name, _etag(status)))
+        return _described(container, name, status, self._kept(container, name, etag_of_file(status)))
 
     def _metadata_file(self, container: str, name: str) -> Path:
         # A hash, because a blob's name with an extension could be another blob's folder.
         return self._metadata / container / f"{sha256(name.encode()).hexdigest()}.json"
 
-    def _keep_metadata(self, container: str, name: str, etag: str, values: dict[str, str]) -> None:
-        if not values:
+    def _keep(self, container: str, name: str, kept: _Kept) -> None:
+        if not kept.values and kept.content_type is None:
             return
         draft = FileDraft(self._drafts)
         try:
             draft.open()
-            draft.write(msgspec.json.encode(_Metadata(etag, values)))
+            draft.write(msgspec.json.encode(kept))
             draft.finish()
             draft.rename(self._metadata_file(container, name))
         finally:
             draft.discard()
 
-    def _read_metadata(self, container: str, name: str, etag: str) -> dict[str, str]:
+    def _kept(self, container: str, name: str, etag: str) -> _Kept | None:
         try:
-            kept = msgspec.json.decode(self._metadata_file(container, name).read_bytes(), type=_Metadata)
+            kept = msgspec.json.decode(self._metadata_file(container, name).read_bytes(), type=_Kept)
         except (OSError, msgspec.MsgspecError):
-            return {}
-        return kept.values if kept.etag == etag else {}
+            return None
+        return kept if kept.etag == etag else None
 
 
-def _described(container: str, name: str, status: os.stat_result, metadata: dict[str, str]) -> BlobInfo:
+def _described(container: str, name: str, status: os.stat_result, kept: _Kept | None = None) -> BlobInfo:
     return BlobInfo(
         container=container,
         name=name,
-        etag=_etag(status),
+        etag=etag_of_file(status),
         length=status.st_size,
         modified_at=datetime.fromtimestamp(status.st_mtime, UTC),
-        content_type=content_type_of(name),
-        metadata=metadata,
+        content_type=(kept and kept.content_type) or content_type_of(name),
+        metadata=kept.values if kept else {},
     )
 
 
-def _etag(status: os.stat_result) -> str:
+def etag_of_file(status: os.stat_result) -> str:
+    """The ETag of a blob whose file has this status."""
     return f'"0x{status.st_mtime_ns:016X}{status.st_size:X}{status.st_ino:016X}"'
 
 
@@ -223,6 +242,13 @@ def _checked(name: str) -> str:
     except UnicodeEncodeError:
         raise BindingError(f"{name!r} is not a blob name: it is not Unicode text.") from None
     return name
+
+
+def _is_container(name: str) -> bool:
+    try:
+        return container_name(name) == name
+    except BindingError:
+        return False
 
 
 def _is_name(name: str) -> bool:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from .clock import new_id
 from .errors import NotFound
+from .file_tree import files_below
 from .private_files import make_private_folder, private_opener
 
 PARTS = ("input", "output", "log")
@@ -53,6 +55,13 @@ class RunFiles:
             for part in PARTS:
                 with contextlib.suppress(OSError, NotFound):
                     self._path(run_id, part).unlink()
+
+    def sizes(self) -> dict[str, int]:
+        """The bytes of the files of each run that has any."""
+        found: Counter[str] = Counter()
+        for path, status in files_below(str(self.folder)) if self.folder.is_dir() else ():
+            found[Path(path).stem] += status.st_size
+        return dict(found)
 
     def ids_before(self, run_id: str) -> Iterator[list[str]]:
         """The ids with a file, folder by folder, of the folders whose runs all sort before `run_id`.

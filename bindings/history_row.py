@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from .history import INLINE, NOTHING, Kept, OutputRef, RunRecord, RunState, Step
+from .history import NOTHING, Kept, OutputRef, RunRecord, RunState, Step
 
 #: The columns of a list, and those that only one run is asked with.
 LISTED = "id, function, state, parent, replay_of, message, trace_id, summary"
@@ -97,15 +97,11 @@ def row_of(number: int, run: RunRecord) -> Row:
         run.status,
     )
     document = _encode(summary)
-    contents = _pack(Contents(given.data[:INLINE], output.data[:INLINE], log.data[:INLINE], tuple(run.steps)))
-    size = _OVERHEAD + len(document) + len(contents)
-    for kept in (given, output, log):
-        if kept.size > INLINE and kept.kind != "stream":
-            size += kept.size  # in a file
+    contents = _pack(Contents(given.data, output.data, log.data, tuple(run.steps)))
     return (
         number,
         run.host if run.state is RunState.RUNNING else None,
-        size,
+        _OVERHEAD + len(document) + len(contents),
         run.id,
         run.function,
         _STATES[run.state],
@@ -119,7 +115,7 @@ def row_of(number: int, run: RunRecord) -> Row:
 
 
 def size_of(row: Row) -> int:
-    """What a row of `row_of` takes, with its files, in bytes."""
+    """What a row of `row_of` takes, in bytes."""
     size: int = row[2]
     return size
 

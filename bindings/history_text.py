@@ -9,17 +9,25 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from .history_row import unpack
 
-#: Conditions in SQL that all have to hold, and their parameters.
-_Condition = tuple[list[str], list[Any]]
-
 #: What an entry of the index is made of.
 SOURCES = "number, message, trace_id, summary, contents"
+
+
+class Conditions(NamedTuple):
+    """Conditions in SQL that all have to hold."""
+
+    where: list[str]
+    parameters: list[str]
+    #: Whether they name the rows, which are few.
+    are_few: bool
+    #: What the rows have to match besides, where many do: it is no condition, since it would be asked for each row.
+    many: str | None = None
 
 
 class _Errors(msgspec.Struct):
@@ -36,7 +44,10 @@ _TABLE = "CREATE VIRTUAL TABLE IF NOT EXISTS run_texts USING fts5 (input, error,
 _ADD = "INSERT INTO run_texts (rowid, input, error, log, ids) VALUES (?, ?, ?, ?, ?)"
 _REMOVE = "INSERT INTO run_texts (run_texts, rowid, input, error, log, ids) VALUES ('delete', ?, ?, ?, ?, ?)"
 
-#: More runs than this hold the words: then runs are looked through in order, which soon finds enough.
+#: The numbers of the rows that match a query.
+MATCHES = "SELECT rowid FROM run_texts WHERE run_texts MATCH ?"
+
+#: More runs than this are many.
 _MANY = 2000
 
 #: Scripts that are written without spaces. Each character counts as a word, and a word as a phrase of them.
@@ -84,25 +95,33 @@ def texts(row: tuple[Any, ...]) -> tuple[int, str, str, str, str]:
     return number, _text(kept.input), _separate(error), _text(kept.log), ids
 
 
-def condition(connection: sqlite3.Connection, search: str, *, indexed: bool) -> _Condition:
-    """SQL that holds for the rows of `runs` that have all the words, and its parameters."""
-    if not indexed:
-        return _by_looking(connection, _words(search))
-    query = _query(search)
-    if not query:
-        return ["0"], []
-    few = "SELECT rowid FROM run_texts WHERE run_texts MATCH ?"
-    found = connection.execute(f"SELECT count(*) FROM ({few} LIMIT {_MANY + 1})", (query,)).fetchone()[0]
-    if found <= _MANY:
-        return [f"number IN ({few})"], [query]
-    return [f"EXISTS ({few} AND rowid = number)"], [query]
+def conditions(
+    connection: sqlite3.Connection, search: str | None, ids: Sequence[str], *, indexed: bool
+) -> Conditions:
+    """What holds for the rows of `runs` that have all the words of `search`, and these ids of messages and traces."""
+    where: list[str] = []
+    parameters: list[str] = []
+    if search is not None and not indexed:
+        _look_for(connection, _words(search))
+        where.append("holds_words(summary, contents)")
+    query = _query(search) if search is not None and indexed else None
+    if query == "":
+        return Conditions(["0"], [], are_few=True)
+    are_few = query is not None and _has_few(connection, query)
+    if query and are_few:
+        where.append(f"number IN ({MATCHES})")
+        parameters.append(query)
+    for id_ in ids if indexed else ():
+        # What is newer than the index is looked at one by one.
+        where.append(f"(number IN ({MATCHES}) OR number > (SELECT indexed FROM history))")
+        parameters.append(f'ids : "{_one_word(id_)}"')
+    many = None if are_few else query
+    return Conditions(where, parameters, are_few=are_few or bool(ids), many=many)
 
 
-def among_indexed(ids: Sequence[str]) -> _Condition:
-    """SQL that holds for the rows that have these ids, as far as the index goes, and for all that are newer."""
-    found = "number IN (SELECT rowid FROM run_texts WHERE run_texts MATCH ?)"
-    newer = "number > (SELECT indexed FROM history)"
-    return [f"({found} OR {newer})" for _ in ids], [f'ids : "{_one_word(id_)}"' for id_ in ids]
+def _has_few(connection: sqlite3.Connection, query: str) -> bool:
+    found = connection.execute(f"SELECT count(*) FROM ({MATCHES} LIMIT {_MANY + 1})", (query,)).fetchone()
+    return bool(found[0] <= _MANY)
 
 
 def _query(search: str) -> str:
@@ -117,7 +136,8 @@ def _words(search: str) -> list[str]:
     return [_separate(word) for word in clean.split()]
 
 
-def _by_looking(connection: sqlite3.Connection, words: list[str]) -> _Condition:
+def _look_for(connection: sqlite3.Connection, words: list[str]) -> None:
+    """Have SQL know of ``holds_words``."""
     wanted = [word.casefold() for word in words]
 
     def holds_words(summary: bytes, contents: bytes) -> bool:
@@ -125,7 +145,6 @@ def _by_looking(connection: sqlite3.Connection, words: list[str]) -> _Condition:
         return bool(wanted) and all(word in text for word in wanted)
 
     connection.create_function("holds_words", 2, holds_words)
-    return ["holds_words(summary, contents)"], []
 
 
 def _text(data: bytes) -> str:

@@ -20,6 +20,15 @@ class Lease:
     fence: int
 
 
+@dataclass(frozen=True, slots=True)
+class HeldLease:
+    """A lease that somebody holds, as others see it."""
+
+    lease: Lease
+    #: Seconds until it ends unless it is renewed; None where only its holder knows.
+    ends_in: float | None
+
+
 class LeaseStore(Protocol):
     """Keeps leases. At most one owner holds a name at any time.
 
@@ -41,3 +50,13 @@ class LeaseStore(Protocol):
 
     async def wait(self, limit: timedelta) -> None:
         """Return when a lease was given back, by anyone, or after `limit`, whichever is first."""
+
+    async def list(self) -> list[HeldLease]:
+        """The leases that anyone holds, by name."""
+
+    async def break_(self, name: str) -> bool:
+        """End the lease, whoever holds it; False when nobody does.
+
+        It is free at once. Its holder learns of it with the next renewal; who takes it then has a higher fencing
+        number.
+        """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from dataclasses import replace
 from itertools import count
 
@@ -47,6 +47,7 @@ class MemoryBlobs:
         content: bytes | AsyncIterator[bytes],
         *,
         metadata: dict[str, str] | None = None,
+        content_type: str | None = None,
     ) -> BlobInfo:
         key = container_name(container), blob_name(name)
         if not isinstance(content, bytes):
@@ -57,11 +58,15 @@ class MemoryBlobs:
             etag=f'"0x{next(self._versions):016X}"',
             length=len(content),
             modified_at=self._clock.now(),
-            content_type=content_type_of(name),
+            content_type=content_type or content_type_of(name),
             metadata=dict(metadata or {}),
         )
         self._blobs[key] = info, content
         return info
+
+    async def containers(self) -> Sequence[str]:
+        """As `ListedContainers`: those that hold a blob."""
+        return sorted({container for container, _ in self._blobs})
 
     async def delete(self, container: str, name: str) -> bool:
         return self._blobs.pop((container_name(container), blob_name(name)), None) is not None

@@ -7,7 +7,7 @@ from datetime import timedelta
 from itertools import count
 
 from .clock import Clock, SystemClock
-from .lease import LEASE_PERIOD, Lease
+from .lease import LEASE_PERIOD, HeldLease, Lease
 
 
 class MemoryLeases:
@@ -47,6 +47,16 @@ class MemoryLeases:
                 await self._released.wait()
         except TimeoutError:
             pass
+
+    async def list(self) -> list[HeldLease]:
+        now = self._clock.monotonic()
+        held = [HeldLease(lease, ends - now) for lease, ends in self._held.values() if ends > now]
+        return sorted(held, key=lambda each: each.lease.name)
+
+    async def break_(self, name: str) -> bool:
+        held = self._held.pop(name, None)
+        self._released.set()
+        return held is not None and held[1] > self._clock.monotonic()
 
     def _holds(self, lease: Lease) -> bool:
         held, ends = self._held.get(lease.name, (None, 0.0))

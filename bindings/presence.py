@@ -19,9 +19,9 @@ from filelock import FileLock, Timeout
 
 from .clock import milliseconds
 from .counted import counted
-from .embedded_history import abandon_within
 from .embedded_lease import free_leases_of
 from .errors import FunchostError, StoreError
+from .history_writing import abandon_within
 from .lease import LEASE_PERIOD
 from .private_files import FILE_MODE, make_private_folder
 from .store import Store, signal

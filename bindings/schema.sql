@@ -29,8 +29,6 @@ CREATE INDEX IF NOT EXISTS messages_next ON messages (queue, priority, visible_a
 -- Of a session only the first message has a `visible_at` that ever comes: the others get theirs when it is their
 -- turn, so that any number of them is in nobody's way. Whoever adds or removes messages, this holds.
 CREATE INDEX IF NOT EXISTS messages_of_session ON messages (queue, session_id) WHERE session_id IS NOT NULL;
-CREATE INDEX IF NOT EXISTS messages_first_of_session ON messages (queue, expires_at)
-    WHERE session_id IS NOT NULL AND due_at IS NULL;
 CREATE TRIGGER IF NOT EXISTS message_waits AFTER INSERT ON messages
     WHEN NEW.session_id IS NOT NULL AND NEW.due_at IS NULL AND EXISTS (
         SELECT 1 FROM messages WHERE queue = NEW.queue AND session_id = NEW.session_id AND id < NEW.id)
@@ -120,7 +118,7 @@ CREATE TABLE IF NOT EXISTS runs (
     replay_of TEXT,
     message TEXT,
     trace_id TEXT,
-    size INTEGER NOT NULL,                 -- bytes, with those of its files
+    size INTEGER NOT NULL,                 -- bytes of the row
     summary BLOB NOT NULL,                 -- JSON: the rest of what a list shows
     contents BLOB NOT NULL                 -- MessagePack: input, output, log and steps. Last: a list stops short of it
 );

@@ -25,14 +25,18 @@ _FILES = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm")
 _REPLACED, _SETTLED, _MARK = ".replaced", ".settled", "complete"
 _LOCK = "import.lock"
 
+#: Seconds that an opening waits for an import, or for others that open.
+_PATIENCE = 2.0
+
 
 @contextlib.contextmanager
-def held(folder: Path) -> Iterator[None]:
-    """Keep hosts and commands out of the store. Raises `StoreInUseError` while another one does."""
+def held(folder: Path, patience: float = 0.0) -> Iterator[None]:
+    """Keep hosts and commands out of the store. Raises `StoreInUseError` where another one does for longer than
+    `patience` seconds."""
     make_private_folder(folder)
     lock = FileLock(folder / _LOCK, mode=FILE_MODE)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=patience)
     except Timeout:
         raise _in_use(folder) from None
     try:
@@ -46,7 +50,8 @@ def check_not_held(folder: Path) -> None:
     """Raise `StoreInUseError` while the store is `held`, and mend one whose exchange was broken off."""
     if not (folder / _LOCK).exists():
         return
-    with held(folder):
+    # Others may be looking as we do, for a moment.
+    with held(folder, _PATIENCE):
         pass
 
 

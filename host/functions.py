@@ -14,15 +14,26 @@ from .app.discovery import Discovery
 from .app.function_json import fields_of
 from .execution.executor import Executor
 from .served_function import FunctionStatus, ServedFunction
+from .switches import Switches
 
 
 class Functions:
     """All functions of this host. `arrange` and `listen` bring a new state of the app into service."""
 
-    def __init__(self, executor: Executor, resources: Resources, *, listen: bool = True) -> None:
+    def __init__(
+        self,
+        executor: Executor,
+        resources: Resources,
+        *,
+        listen: bool = True,
+        switches: Switches | None = None,
+    ) -> None:
         self._executor = executor
         self._resources = resources
         self._listen = listen
+        self._switches = switches or Switches(resources.state)
+        #: Those in service as the app defines them, whatever was switched since.
+        self.defined: Mapping[str, FunctionDescriptor] = {}
         self._served: dict[str, ServedFunction] = {}
         #: Functions that cannot be served at all, and why.
         self._broken: dict[str, tuple[str, tuple[str, ...]]] = {}
@@ -72,7 +83,8 @@ class Functions:
         theirs is; `triggers` are the types that are known of functions with problems. Returns further problems
         that showed.
         """
-        descriptors = {descriptor.name: descriptor for descriptor in found}
+        self.defined = {descriptor.name: descriptor for descriptor in found}
+        descriptors = {name: self._switches.applied(one) for name, one in self.defined.items()}
         self._broken = _broken(problems, triggers)
         self._leave_out(descriptors.keys())
         more: list[Problem] = []
@@ -97,6 +109,7 @@ class Functions:
     async def listen(self) -> None:
         """Start the listeners that are not started yet; while paused, those of HTTP functions only."""
         if self._listen:
+            self._hold_requests()
             idle = [served for served in self if not served.is_started and self._should_listen(served)]
             await asyncio.gather(*(served.start() for served in idle))
 
@@ -111,6 +124,16 @@ class Functions:
     async def resume(self) -> None:
         """Have all listeners take events again."""
         self._paused = False
+        await self.listen()
+
+    async def switch(self) -> None:
+        """Go by what people have switched by now: pause, disable or take up again. What runs goes on."""
+        for name, served in list(self._served.items()):
+            defined = self.defined.get(name)
+            if defined and self._switches.applied(defined).disabled != served.descriptor.disabled:
+                self._exchange(served, self._switches.applied(defined))
+            elif served.is_started and not served.is_http and self._switches.pause_of(served.descriptor):
+                self._end(served)
         await self.listen()
 
     async def revive(self, served: ServedFunction, ailment: str, limit: float) -> None:
@@ -164,6 +187,19 @@ class Functions:
         if old:
             self._end(old)
 
+    def _exchange(self, old: ServedFunction, descriptor: FunctionDescriptor) -> None:
+        """Put the function, which somebody has switched, in the place of itself as it was."""
+        made = self._make(descriptor)
+        made.error, made.outdated, made.stale = old.error, old.outdated, old.stale
+        self._served[descriptor.name] = made
+        self._end(old)
+
+    def _hold_requests(self) -> None:
+        """Have the front refuse requests for functions that are paused."""
+        if self._resources.http:
+            paused = (one.descriptor.name for one in self if self._switches.pause_of(one.descriptor))
+            self._resources.http.hold(paused)
+
     def _refusal(self, descriptor: FunctionDescriptor) -> Problem | None:
         try:
             self._make(descriptor)
@@ -195,6 +231,7 @@ class Functions:
             self._executor.deliver(descriptor),
             self._resources.report,
             lambda: self._executor.waits(descriptor.name),
+            lambda: self._switches.told(descriptor),
         )
 
     def _should_listen(self, served: ServedFunction) -> bool:
@@ -202,7 +239,7 @@ class Functions:
         # answers 500, one that cannot be served 501. All others leave what comes for them where it is.
         one = served.descriptor
         unfit = one.disabled or one.unserved or (served.error and not served.outdated)
-        return served.is_http or not (self._paused or unfit)
+        return served.is_http or not (self._paused or unfit or self._switches.pause_of(one))
 
     def _end(self, served: ServedFunction) -> asyncio.Task[None]:
         """Stop in the background: what is in flight may take its time."""

@@ -24,7 +24,7 @@ from .config.restart import settled_at_start, waiting_for_restart
 from .configuration import Configuration, HostOptions, Mode
 from .emulation import Emulation
 from .execution.executor import Executor
-from .execution.observer import Observers
+from .execution.observer import Observer, Observers
 from .functions import Functions
 from .history.recorder import Recorder, history_limits
 from .keys import Keys
@@ -33,16 +33,20 @@ from .logs.log_files import LOGS, LogFiles
 from .logs.log_levels import LogLevels
 from .logs.observers import LogObserver
 from .logs.reloaded import reloaded_text
+from .metrics.tally import Tally
 from .resources import make_resources
 from .runtime import Runtime, RuntimeFile, running_hosts
 from .served_function import ServedFunction
 from .storage import Connected, EmbeddedStorage, HostStorage
 from .switches import Switches
+from .telemetry.setup import make_telemetry
 from .watchdog import Watchdog
 from .workers.pool import Pool
 
 if TYPE_CHECKING:
     from ..triggers.http_front import HttpFront
+    from .callers.service import Callers
+    from .telemetry.telemetry import Telemetry
 
 #: How long what was interrupted by the end of the drain time may take to be given back, in seconds; also how long a
 #: poll may go on, whose messages have to be given back as well.
@@ -64,6 +68,8 @@ class Host:
         self._emulation = Emulation(options, self._report)
         self.configuration = Configuration(self._emulation.options)
         self.pid = os.getpid()
+        self.tally = Tally()
+        self._telemetry: Telemetry | None = None
         self.owner = ""
         self.url = ""
         self.state = "Default"
@@ -78,6 +84,7 @@ class Host:
         self._storage: HostStorage | None = None
         self._connected = Connected(self._clock)
         self._functions: Functions | None = None
+        self._callers: Callers | None = None
         self.front: HttpFront | None = None
         self.availability = Availability(self, log)
         self._warmed_up = False
@@ -121,7 +128,7 @@ class Host:
             await asyncio.gather(loading, return_exceptions=True)
             await self.stop(_ABORT)
             raise
-        self.executor = Executor(self.pool, self.resources, Observers([self.recorder, self._observer]))
+        self.executor = Executor(self.pool, self.resources, Observers(self._observers()))
         self._functions = Functions(
             self.executor,
             self.resources,
@@ -142,6 +149,7 @@ class Host:
             self._announce()
         self._spawn(self.storage.local.sweep())
         self._spawn(self._keep_history())
+        self.callers.start()
         self._spawn(self.availability.watch())
         self._spawn(self._switches.follow(self.functions.switch))
         watchdog = Watchdog(self.functions, self.storage.local.queues, self._clock, self._report)
@@ -178,8 +186,9 @@ class Host:
         if self.configuration.options.mode is not Mode.INSPECT:
             await self._storage.begin()
             await self.keys.begin()
-        from .http_service import make_front  # not before the workers are on their way
+        from .http_service import make_callers, make_front  # not before the workers are on their way
 
+        self._callers = make_callers(self, self._clock, self._report)
         # Also where nothing listens: an HTTP function that is run by hand still has its route.
         self._http = make_front(self)
         self.resources = make_resources(
@@ -329,7 +338,11 @@ class Host:
     async def _close(self) -> None:
         if self._runtime_file:
             self._runtime_file.remove()
+        if self._telemetry:
+            await self._telemetry.close()
         if self._storage:
+            if self._callers:
+                await self._callers.stop()
             if self._recorder:
                 await self._recorder.close()
             self.keys.close()
@@ -404,14 +417,36 @@ class Host:
         assert self._recorder is not None, "the host is not open"
         return self._recorder
 
+    @property
+    def callers(self) -> Callers:
+        """What there is for callers who do not wait."""
+        assert self._callers is not None, "the host is not open"
+        return self._callers
+
     def cancel_run(self, invocation_id: str, reason: str) -> bool:
         """End a run that is in hand, as a failure for this reason; False when it is not in hand here."""
         return self.executor.cancel(invocation_id, reason)
+
+    def _observers(self) -> list[Observer]:
+        """Who is told of runs."""
+        always: list[Observer] = [self.recorder, self._observer, self.tally]
+        if self.configuration.options.mode is Mode.INSPECT:
+            return always
+        self._telemetry = make_telemetry(
+            self.configuration.settings.app.environment(),
+            self.configuration.root.name,
+            lambda: self.version,
+            self._clock,
+            self._report,
+        )
+        return [*always, self._telemetry] if self._telemetry else always
 
     def _worker_said(self, header: dict[str, Any], text: str) -> None:
         if self._recorder:
             self._recorder.said(header, text)
         self._observer.worker_said(header, text)
+        if self._telemetry:
+            self._telemetry.worker_said(header, text)
 
     async def _keep_history(self) -> None:
         """Have the history in order for as long as this runs."""

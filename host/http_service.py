@@ -7,13 +7,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
+from ..bindings.clock import Clock
 from ..triggers.cors import Cors
 from ..triggers.http_endpoint import FrontOptions
 from ..triggers.http_front import HttpFront
 from .admin.admin import Admin
+from .admin.caller import is_developers
+from .callers.service import Callers
 from .config.settings import AppSettings, whole_number
+from .probes import Probes
+from .runs_service import RunsService
 
 if TYPE_CHECKING:
     from .host import Host
@@ -22,7 +28,29 @@ if TYPE_CHECKING:
 def make_front(host: Host) -> HttpFront:
     """The front of a host, not started yet."""
     options = _options(host)
-    return HttpFront(options, authorize=host.authorize, admin=Admin(host, options.patience).handle)
+    callers = host.callers
+    return HttpFront(
+        options,
+        authorize=host.authorize,
+        admin=Admin(host, options.patience).handle,
+        starts=callers.starts if callers.is_on else None,
+        runs=RunsService(host, callers).answer if callers.is_on else None,
+        probes=Probes(host).answer,
+    )
+
+
+def make_callers(host: Host, clock: Clock, report: Callable[[str], None]) -> Callers:
+    """What a host has for callers who do not wait; its storage is open."""
+    return Callers(
+        configuration=host.configuration,
+        storage=host.storage.local,
+        recorder=host.recorder,
+        keys=host.keys,
+        clock=clock,
+        is_developers=partial(is_developers, host.configuration),
+        url=lambda: host.url,
+        report=report,
+    )
 
 
 def _options(host: Host) -> FrontOptions:

@@ -142,6 +142,13 @@ class Keys:
         """The key of this name, or None."""
         return self._rings.get(ring, {}).get(name.lower())
 
+    async def secret(self, name: str) -> str:
+        """The value of the system key of this name, which is made when it is first asked for. Raises `StoreError`."""
+        if not self._read_once:
+            raise KeysUnread
+        await self._ensure(SYSTEM_RING, name)
+        return self._rings[SYSTEM_RING][name].value
+
     async def rotate(self, name: str, function: str | None = None) -> str:
         """Give a key a new value, made here, and return it; a key that is not there is made."""
         return (await self.set(name, new_value(), function)).value
@@ -174,12 +181,13 @@ class Keys:
         return True
 
     def _ring_of(self, name: str, function: str | None) -> str:
-        """Where a key of this name belongs: extensions have system keys, everything else opens functions."""
+        """Where a key of this name belongs: extensions and the host have system keys, all others open functions."""
         if function is not None:
             return function_ring(function)
         if name.lower() == MASTER:
             return MASTER_RING
-        return SYSTEM_RING if name.lower().endswith("_extension") else HOST_RING
+        is_system = name.lower().endswith("_extension") or self.get(SYSTEM_RING, name) is not None
+        return SYSTEM_RING if is_system else HOST_RING
 
     async def _ensure(self, ring: str, name: str) -> None:
         if self.get(ring, name) is None:

@@ -67,6 +67,11 @@ def running_hosts(store: Path) -> list[Runtime]:
     return sorted(found, key=lambda runtime: runtime.started)
 
 
+def runtime_of(store: Path, owner: str) -> Runtime | None:
+    """What the host with this mark has told of itself; None where it serves nothing."""
+    return _read(store / "hosts" / f"{owner}.json")
+
+
 def _entries(store: Path) -> list[Path]:
     return list((store / "hosts").glob("*.json"))
 
@@ -74,7 +79,7 @@ def _entries(store: Path) -> list[Path]:
 def _is_alive(path: Path) -> bool:
     # The lock beside it goes with its host, so that the process id of a dead one may safely be used again.
     runtime = _read(path)
-    return runtime is not None and path.with_suffix(".lock").exists() and _exists(runtime.pid)
+    return runtime is not None and path.with_suffix(".lock").exists() and process_exists(runtime.pid)
 
 
 def _read(path: Path) -> Runtime | None:
@@ -99,10 +104,11 @@ def _write(path: Path, runtime: Runtime) -> None:
 def _drafts_of_the_dead(store: Path) -> list[Path]:
     """What hosts left that were killed in the middle of `_write`."""
     drafts = [*store.glob(f".{RUNTIME_FILE}.*"), *(store / "hosts").glob(".*.json.*")]
-    return [path for path in drafts if path.suffix[1:].isdigit() and not _exists(int(path.suffix[1:]))]
+    return [path for path in drafts if path.suffix[1:].isdigit() and not process_exists(int(path.suffix[1:]))]
 
 
-def _exists(pid: int) -> bool:
+def process_exists(pid: int) -> bool:
+    """Whether a process of this machine has that id."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

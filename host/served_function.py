@@ -50,8 +50,10 @@ class ServedFunction:
         deliver: Deliver,
         report: Callable[[str], None],
         waits: Callable[[], str | None] = lambda: None,
+        switched: Callable[[], str | None] = lambda: None,
     ) -> None:
-        """`waits` tells why events that were taken do not run; None: they do."""
+        """`waits` tells why events that were taken do not run; None: they do. `switched` tells how people have paused
+        or disabled it."""
         self.descriptor = descriptor
         self.trigger = trigger
         self.deliver = deliver
@@ -65,6 +67,7 @@ class ServedFunction:
         self.ailment: str | None = None
         self._report = report
         self._waits = waits
+        self._switched = switched
         self._listener: Listener | None = None
         self._starting: asyncio.Task[None] | None = None
         self._failure: str | None = None
@@ -122,13 +125,15 @@ class ServedFunction:
 
     def _state(self) -> str:
         if self.descriptor.disabled:
-            return "disabled"
+            return self._switched() or "disabled"
         if self._failure:
             return f"failing: {self._failure}"
         if self.error and not self.outdated:
             return "in error"
         if self.descriptor.unserved:
             return f"not served here: {', '.join(self.descriptor.unserved)}"
+        if switched := self._switched():
+            return switched
         if self.ailment:
             return f"failing: {self.ailment}"
         if self._listener is None:

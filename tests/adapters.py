@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 MINUTE = timedelta(minutes=1)
 NONE = timedelta(0)
 
+#: The queue of SQS that keeps an order.
+FIFO = "orders.fifo"
+
 #: The limit of a message's body where a test may say it.
 MAX_BODY = 1000
 
@@ -60,6 +63,8 @@ class Queues:
     store: QueueStore
     clock: ManualClock
     max_body: int = MAX_BODY
+    #: A queue that keeps sessions in order and drops duplicates.
+    ordered: str = "orders"
 
     async def send(self, *bodies: bytes, queue: str = "orders") -> None:
         await self.store.send([OutgoingMessage(queue=queue, body=body) for body in bodies])
@@ -122,7 +127,7 @@ async def emulated_sqs(request: Request) -> AsyncIterator[Queues]:
         session = AwsSession(aws.settings(create_queues=True))
         # The smallest limit that SQS has, and room for as many properties as the tests send.
         aws.create_queue("orders", MaximumMessageSize="1024")
-        yield Queues(SqsQueues(session, clock, poll=NONE), clock, max_body=1024)
+        yield Queues(SqsQueues(session, clock, poll=NONE), clock, max_body=1024, ordered=FIFO)
         session.close()
 
 
@@ -136,7 +141,9 @@ async def sqs(request: Request) -> AsyncIterator[Queues]:
     session = account.session(replace(account.settings, queue_prefix=prefix))
     try:
         account.make_queue(f"{prefix}orders", MaximumMessageSize="1024")
-        yield GatheredQueues(SqsQueues(session, clock, poll=timedelta(seconds=2)), clock, max_body=1024)
+        account.make_queue(f"{prefix}{FIFO}", FifoQueue="true")
+        store = SqsQueues(session, clock, poll=timedelta(seconds=2))
+        yield GatheredQueues(store, clock, max_body=1024, ordered=FIFO)
     finally:
         session.close()
         account.clean(prefix)

@@ -110,7 +110,9 @@ class App:
 
 def call(function: str, body: bytes = b"", *, invocation: str = "one", **more: Any) -> Call:
     """An invocation. What is no field of a `Call` goes into its header."""
-    fields = {name: more.pop(name) for name in ("stream", "timeout", "on_cancel") if name in more}
+    fields = {
+        name: more.pop(name) for name in ("stream", "timeout", "on_cancel", "on_progress") if name in more
+    }
     header = {
         "type": "invoke",
         "invocation": invocation,

@@ -102,6 +102,7 @@ class BlobTrigger(Trigger):
         event.reason = f"New blob detected({self.fields.source}): {event.data['name']}"
         event.details = partial(_details, message, found[0])
         event.cause = message_cause(message, found[0].path, _parent(found[0]))
+        event.traceparent = _noted(found[0], "Traceparent")
         return event
 
     async def manual_event(self, data: bytes | None) -> TriggerEvent:
@@ -125,8 +126,13 @@ class BlobTrigger(Trigger):
 
 def _parent(info: BlobInfo) -> dict[str, Any]:
     """The run that wrote the blob, as runs note it in its metadata."""
-    parent = info.metadata.get("AzureWebJobsParentId")
+    parent = _noted(info, "AzureWebJobsParentId")
     return {"parent": parent} if parent else {}
+
+
+def _noted(info: BlobInfo, name: str) -> str | None:
+    """A value of the metadata. Its name comes back in lower case from some storages."""
+    return next((value for key, value in info.metadata.items() if key.lower() == name.lower()), None)
 
 
 def _details(message: QueueMessage, info: BlobInfo) -> dict[str, object]:

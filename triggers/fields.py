@@ -169,6 +169,22 @@ class QueueOutputFields(Struct, kw_only=True, forbid_unknown_fields=True):
         str | int | None,
         Meta(description="TimeSpan the message is kept; default 7 days, -1 for ever (funchost)."),
     ] = None
+    sessionId: Annotated[
+        str | None,
+        Meta(description="Messages of one session are run in their order, one at a time (funchost)."),
+    ] = None
+    priority: Annotated[
+        int | str | None,
+        Meta(description="0 to 9, default 4; of what is due the higher goes first (funchost)."),
+    ] = None
+    dedupId: Annotated[
+        str | None,
+        Meta(description="Drops what is sent with the same id within five minutes (funchost)."),
+    ] = None
+    replyTo: Annotated[str | None, Meta(description="Queue that the result is to go to (funchost).")] = None
+    correlationId: Annotated[
+        str | None, Meta(description="Goes with the result, so that it is known what it answers (funchost).")
+    ] = None
 
 
 class BlobFields(Struct, kw_only=True, forbid_unknown_fields=True):

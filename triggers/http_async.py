@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
 from multidict import CIMultiDictProxy, istr
 
-from ..bindings.errors import FunchostError
+from ..bindings.errors import BindingError, FunchostError, StoreError
 from .base import Deliver, Outcome, TriggerEvent
 from .http_response import TEXT, Reply
+
+if TYPE_CHECKING:
+    from .http_call import Call
+    from .http_endpoint import Endpoint, FrontOptions
 
 #: Ready for lookup, since every request asks for them.
 PREFER, CALLBACK_URL = istr("Prefer"), istr("Callback-Url")
@@ -31,6 +36,10 @@ NO_CALLBACK = Reply(
 TOO_MANY = Reply(
     429, (TEXT, ("Retry-After", "5")), b"Too many runs that nobody waits for are in hand. Try again later."
 )
+
+
+#: The run cannot be kept, since the store cannot be used.
+UNKEPT = Reply(503, (("Retry-After", "1"),))
 
 
 class TooManyStarts(FunchostError):
@@ -84,18 +93,44 @@ def seconds_of(text: str) -> float | None:
     return float(text) if fits else None
 
 
+async def begin(
+    starts: Starts, wish: Wish, call: Call, endpoint: Endpoint, params: dict[str, str], options: FrontOptions
+) -> Outcome | Reply:
+    """Run the function whether its caller stays or not: what became of it, if it ended in time, or what to answer.
+
+    Raises `BodyError`.
+    """
+    request, function = call.request, endpoint.route.function
+    callback = request.headers.get(CALLBACK_URL)
+    try:
+        if callback is not None and not starts.trusts(request.headers, call.key, function):
+            return NO_CALLBACK
+        event = call.event(endpoint, params, await call.whole_body(function, options))
+        started = await starts.begin(function, endpoint.deliver, event, callback)
+        endpoint.running += 1
+        started.outcome.add_done_callback(lambda _: endpoint.left())
+        if await ends_within(started, wish.wait):
+            return started.outcome.result()
+        path = await started.status_path()
+        return accepted_reply(started.id, path, f"{request.scheme}://{request.host}")
+    except TooManyStarts:
+        return TOO_MANY
+    except BindingError as error:
+        return Reply(400, (TEXT,), str(error).encode())
+    except StoreError:
+        return UNKEPT
+
+
 async def ends_within(started: Started, seconds: float) -> bool:
     """Wait for the end of a run, but not longer than this."""
     if seconds > 0:
-        await asyncio.wait({started.outcome}, timeout=seconds)
+        await asyncio.wait({started.outcome}, timeout=None if math.isinf(seconds) else seconds)
     return started.outcome.done()
 
 
-def accepted(run: str, path: str, origin: str = "", *, preferred: bool = True) -> tuple[list[tuple[str, str]], dict[str, Any]]:
-    """Headers and document of the answer 202. `origin` stands before the path in the document."""
+def accepted(run: str, path: str, origin: str) -> tuple[list[tuple[str, str]], dict[str, Any]]:
+    """Headers and document of the answer 202; `origin` is where the caller reached the host."""
     headers = [("Location", path), ("Retry-After", str(FIRST_LOOK))]
-    if preferred:
-        headers.append(("Preference-Applied", "respond-async"))
     return headers, {"id": run, "state": "running", "statusUrl": f"{origin}{path}"}
 
 
@@ -103,4 +138,6 @@ def accepted_reply(run: str, path: str, origin: str) -> Reply:
     """The answer 202 to a caller who prefers not to wait."""
     headers, document = accepted(run, path, origin)
     kind = ("Content-Type", "application/json; charset=utf-8")
-    return Reply(202, (kind, *headers), msgspec.json.encode(document))
+    return Reply(
+        202, (kind, *headers, ("Preference-Applied", "respond-async")), msgspec.json.encode(document)
+    )

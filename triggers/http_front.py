@@ -1,6 +1,6 @@
 """The HTTP front: one server for all HTTP functions, and the order in which a request is checked.
 
-Admin paths first (they must answer while the host starts), then: host available (503), home page, throttle (429),
+Admin paths and probes first (they must answer while the host starts), then: host available (503), home page, throttle (429),
 route (404), authorization (401), disabled (404), execute.
 """
 
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from typing import NamedTuple, cast
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import cast
 
 from aiohttp.web import BaseRequest, StreamResponse
 from multidict import istr
@@ -17,21 +17,17 @@ from multidict import istr
 from ..bindings.errors import StoreError
 from .base import Outcome
 from .common_headers import CommonHeaders
+from .http_async import PREFER, Starts, asked, begin
+from .http_call import Call
 from .http_endpoint import Endpoint, FrontOptions
 from .http_gate import HTML, Gate
-from .http_pace import Pace
 from .http_request import (
-    SMALL_BODY,
     BodyError,
     RequestBody,
-    http_event,
     origin_form,
     parse_query,
-    printable,
-    read_small,
-    too_large,
 )
-from .http_response import FAILED, Reply, ResponseError, render
+from .http_response import FAILED, TEXT, Reply, ResponseError, render
 from .http_server import (
     Connection,
     HttpServer,
@@ -40,14 +36,21 @@ from .http_server import (
     may_have_body,
     send_stream,
 )
-from .routes import Route, Router, split_path
+from .routes import Router, split_path
 from .throttle import Throttle
 
 log = logging.getLogger(__name__)
 
 AdminHandler = Callable[[BaseRequest], Awaitable[StreamResponse]]
+#: Answers requests below `/runs`: the request, and the segments after that.
+RunsHandler = Callable[[BaseRequest, Sequence[str]], Awaitable[Reply]]
+#: Answers a request for one of `PROBES`.
+ProbeHandler = Callable[[BaseRequest, str], Awaitable[Reply]]
 #: Whether a key (or none) opens a function that asks for a level. Raises `StoreError` while no keys are known.
 Authorize = Callable[[str | None, str, str], bool]
+
+#: Paths that ask how the host fares, unless a function has them.
+PROBES = frozenset({"healthz", "readyz", "metrics"})
 
 #: Ready for lookup, since every request asks for it.
 _KEY = istr("x-functions-key")
@@ -60,26 +63,33 @@ NOT_FOUND = Reply(404)
 UNAUTHORIZED = Reply(401)
 #: No key can be judged, since the store did not yet tell which there are.
 KEYS_UNREAD = Reply(503, (("Retry-After", "1"),))
-
-
-class _Call(NamedTuple):
-    """A request on its way through the checks."""
-
-    request: BaseRequest
-    #: Path and query as they were sent.
-    target: str
-    query: dict[str, str]
-    match: tuple[Route, dict[str, str]] | None
+#: Somebody has paused the function; for how long, nobody knows.
+PAUSED = Reply(503, (("Retry-After", "30"), TEXT), b"This function is paused.")
 
 
 class HttpFront:
     """Answers requests by the functions registered with it."""
 
-    def __init__(self, options: FrontOptions, *, authorize: Authorize, admin: AdminHandler) -> None:
-        """Raises `ConfigurationError` for custom headers that cannot be sent."""
+    def __init__(
+        self,
+        options: FrontOptions,
+        *,
+        authorize: Authorize,
+        admin: AdminHandler,
+        starts: Starts | None = None,
+        runs: RunsHandler | None = None,
+        probes: ProbeHandler | None = None,
+    ) -> None:
+        """Without `starts` every caller waits, without `runs` there is nothing below `/runs` but functions.
+
+        Raises `ConfigurationError` for custom headers that cannot be sent.
+        """
         self.options = options
         self._authorize = authorize
         self._admin = admin
+        self._starts = starts
+        self._runs = runs
+        self._probes = probes
         self._endpoints: dict[str, Endpoint] = {}
         self._router: Router | None = None
         self._gate = Gate(options.ready_timeout)
@@ -88,6 +98,7 @@ class HttpFront:
         self._server: HttpServer | None = None
         self._sockets: asyncio.Server | None = None
         self._stopping = False
+        self._held: frozenset[str] = frozenset()
 
     def register(self, endpoint: Endpoint) -> None:
         """Serve a function, in place of what was registered under its name."""
@@ -99,6 +110,10 @@ class HttpFront:
         if self._endpoints.get(endpoint.route.function) is endpoint:
             del self._endpoints[endpoint.route.function]
             self._router = None
+
+    def hold(self, functions: Iterable[str]) -> None:
+        """Refuse requests for these functions with 503, and for no others; those that run go on."""
+        self._held = frozenset(functions)
 
     def set_ready(self, ready: bool) -> None:
         """Say whether functions can run; until then requests wait."""
@@ -142,16 +157,27 @@ class HttpFront:
         segments = [] if match is not None else split_path(path)
         if segments and segments[0].lower() in self.options.admin_prefixes:
             return self._headers.on_response(request, await self._admin(request))
+        if self._probes and (probe := self._probe(request, segments)):
+            return self._whole(request, await self._probes(request, probe))
         if not self._gate.is_open and (refusal := await self._gate.refusal()):
             return self._whole(request, refusal)
         match = match or self._current_router().match_segments(request.method, segments)
+        if match is None and self._runs and segments and segments[0].lower() == "runs":
+            return self._whole(request, await self._runs(request, segments[1:]))
         if match is None and not segments and request.method in ("GET", "HEAD"):
             return self._whole(request, self._home(request))
-        call = _Call(request, target, parse_query(query), match)
+        call = Call(request, target, parse_query(query), match)
         if self._throttle is None:
             return await self._execute(call)
         response = await self._throttle.run(lambda: self._execute(call))
         return response or self._whole(request, THROTTLED)
+
+    def _probe(self, request: BaseRequest, segments: list[str]) -> str | None:
+        """Which of `PROBES` is asked for. A function that has the path, as one for all paths has, is asked instead."""
+        name = segments[0].lower() if len(segments) == 1 else ""
+        if name not in PROBES or self._current_router().match_segments(request.method, segments):
+            return None
+        return name
 
     def _current_router(self) -> Router:
         """Built anew after the last of a row of registrations, not after each."""
@@ -163,16 +189,20 @@ class HttpFront:
         page = self.options.home_page
         return Reply(200, _HOME, page(request.headers)) if page else NO_HOME
 
-    async def _execute(self, call: _Call) -> StreamResponse:
+    async def _execute(self, call: Call) -> StreamResponse:
         route, params = call.match or (None, {})
         endpoint = self._endpoints.get(route.function) if route is not None else None
         if endpoint is None:
             return self._whole(call.request, NOT_FOUND)
-        refusal = self._refusal(call, endpoint) or endpoint.instead
+        refusal = self._refusal(call, endpoint) or endpoint.instead or self._pause(endpoint)
         if refusal is not None:
             return self._whole(call.request, refusal)
         endpoint.running += 1
         try:
+            if self._starts and PREFER in call.request.headers and (wish := asked(call.request.headers)):
+                ended = await begin(self._starts, wish, call, endpoint, params, self.options)
+                reply = ended if isinstance(ended, Reply) else _rendered(endpoint, ended)
+                return self._whole(call.request, reply)
             return await self._run(call, endpoint, params)
         except BodyError as error:
             return self._whole(call.request, Reply(error.status, close=True))
@@ -180,7 +210,7 @@ class HttpFront:
             cast(Connection, call.request.protocol).unwatch()
             endpoint.left()
 
-    def _refusal(self, call: _Call, endpoint: Endpoint) -> Reply | None:
+    def _refusal(self, call: Call, endpoint: Endpoint) -> Reply | None:
         """Why the caller may not run this function, or None when it may."""
         if endpoint.auth_level == "anonymous" and not endpoint.disabled:
             return None
@@ -189,27 +219,23 @@ class HttpFront:
         except StoreError:
             return KEYS_UNREAD
 
-    def _judged(self, call: _Call, endpoint: Endpoint) -> Reply | None:
+    def _pause(self, endpoint: Endpoint) -> Reply | None:
+        return PAUSED if endpoint.route.function in self._held else None
+
+    def _judged(self, call: Call, endpoint: Endpoint) -> Reply | None:
         function = endpoint.route.function
-        key = call.request.headers.get(_KEY) or call.query.get("code")
+        key = call.key
         if endpoint.auth_level != "anonymous" and not self._authorize(key, endpoint.auth_level, function):
             return UNAUTHORIZED
         # A disabled function is there for who shows the master key, and for nobody else.
         master = key is not None and self._authorize(key, "admin", function)
         return NOT_FOUND if endpoint.disabled and not master else None
 
-    async def _run(self, call: _Call, endpoint: Endpoint, params: dict[str, str]) -> StreamResponse:
+    async def _run(self, call: Call, endpoint: Endpoint, params: dict[str, str]) -> StreamResponse:
         """Run the function. Raises `BodyError` when the request's body is refused, also on the way."""
         request = call.request
-        body = await self._body(request, endpoint.route.function) if request.body_exists else b""
-        event = http_event(
-            request,
-            url=printable(f"{request.scheme}://{request.host}{call.target}"),
-            query=call.query,
-            params=params,
-            body=body,
-            with_metadata=endpoint.with_metadata,
-        )
+        body = await call.body(endpoint.route.function, self.options)
+        event = call.event(endpoint, params, body)
         event.cancelled = cast(Connection, request.protocol).watch
         outcome = await endpoint.deliver(event)
         if isinstance(body, RequestBody) and body.error is not None:
@@ -224,22 +250,6 @@ class HttpFront:
         if reply is FAILED:
             await discard(outcome.body)
         return self._whole(request, reply)
-
-    async def _body(self, request: BaseRequest, function: str) -> bytes | RequestBody:
-        """The request's body: read when it is small, else to be read as the function asks for it."""
-        length = request.content_length
-        if length is not None and length > self.options.body_limit:
-            error = too_large(function, self.options.body_limit)
-            log.warning("%s", error, extra={"function": function})
-            raise error
-        if request.headers.get("Expect", "").lower() == "100-continue":
-            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            # That was no part of the response.
-            request.writer.output_size = 0
-        pace = Pace(self.options.patience)
-        if length is not None and length <= SMALL_BODY:
-            return await read_small(request.content, function, pace)
-        return RequestBody(request.content, function, self.options.body_limit, pace)
 
     def _whole(self, request: BaseRequest, reply: Reply) -> StreamResponse:
         return WholeResponse(self._dressed(request, reply))

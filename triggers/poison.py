@@ -44,7 +44,10 @@ def with_failure(message: QueueMessage, outcome: Outcome) -> dict[str, Any]:
 def poison_message(
     message: QueueMessage, outcome: Outcome | None, function: str, queue: str, now: datetime
 ) -> OutgoingMessage:
-    """The message for the poison queue; `outcome` is that of its last run, None when it was not run."""
+    """The message for the poison queue; `outcome` is that of its last run, None when it was not run.
+
+    It keeps its priority. Its session stands in the reason: there it is to wait for no other.
+    """
     properties = {key: value for key, value in message.properties.items() if key != "failures"}
     failures = list(message.properties.get("failures", []))
     if outcome:
@@ -60,7 +63,11 @@ def poison_message(
         "firstReceived": message.first_received_at,
         "givenUp": now,
     }
-    return OutgoingMessage(queue=queue, body=message.body, ttl=None, properties=properties)
+    if message.group is not None:
+        properties["poison"]["sessionId"] = message.group
+    return OutgoingMessage(
+        queue=queue, body=message.body, ttl=None, properties=properties, priority=message.priority
+    )
 
 
 def _failure(outcome: Outcome) -> dict[str, Any]:

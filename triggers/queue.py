@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from ..bindings.errors import ConfigurationError
 from ..bindings.expressions import ExpressionError, Template, payload_metadata
-from ..bindings.queue import QueueMessage
+from ..bindings.queue import QueueMessage, sent_properties
 from ..bindings.storages import storage_type
 from .base import Cause, Deliver, Listener, Resources, Trigger, TriggerEvent
 from .descriptor import FunctionDescriptor
@@ -17,6 +17,7 @@ from .fields import QueueTriggerFields
 from .poison import poison_queue_name
 from .queue_batch import batch_by_hand, batch_details, batch_event, shared
 from .queue_listener import QueueListener
+from .replies import Replies
 from .singleton import one_host_only
 
 
@@ -55,6 +56,17 @@ class QueueTrigger(Trigger):
             ),
             resources=self.resources,
             concurrency=self.function.policy.concurrency,
+            replies=self._replies(),
+        )
+
+    def _replies(self) -> Replies:
+        return Replies(
+            function=self.function.name,
+            store=self.resources.queues(self.fields.connection or ""),
+            callbacks=self.resources.on_this_machine().own_queues,
+            queue_name=storage_type(self.function.trigger.storage).queue_name,
+            many=self._many,
+            report=self.resources.report,
         )
 
     def describe(self) -> str:
@@ -126,6 +138,12 @@ def _metadata(message: QueueMessage) -> dict[str, Any]:
         "insertionTime": message.inserted_at,
         "expirationTime": message.expires_at,
         "nextVisibleTime": message.next_visible_at,
+        "sessionId": message.group,
+        "priority": message.priority,
+        "dedupId": message.dedup_id,
+        "replyTo": message.properties.get("replyTo"),
+        "correlationId": message.properties.get("correlationId"),
+        "applicationProperties": sent_properties(message.properties),
     }
 
 

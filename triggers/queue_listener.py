@@ -17,6 +17,7 @@ from .pulse import Demand, Pulse
 from .queue_batch import MessageBatches, ToBatch
 from .queue_settlement import Settlement, log
 from .queue_single import OnOutcome, SingleMessages, ToEvent
+from .replies import Replies
 from .trouble import Trouble
 
 #: The longest pause after a renewal that failed.
@@ -50,7 +51,8 @@ class QueueListener:
 
     `to_event` makes the event of a message; when it gives None the message is completed without a run, when it raises
     the delivery counts as failed. `to_batch`, given instead, makes one event of all messages of a receive. At most
-    `concurrency` events run at a time. `poison_queue` None means that a message is never given up.
+    `concurrency` events run at a time. `poison_queue` None means that a message is never given up. `replies` makes what
+    senders are told of the end of their messages.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class QueueListener:
         to_batch: ToBatch | None = None,
         on_outcome: OnOutcome | None = None,
         concurrency: int | None = None,
+        replies: Replies | None = None,
     ) -> None:
         self._function = function
         self._queue = queue
@@ -79,6 +82,7 @@ class QueueListener:
             policy=policy,
             poison_queue=poison_queue,
             resources=resources,
+            replies=replies,
             begun=self._tell_room,
         )
         self._settlement = settlement

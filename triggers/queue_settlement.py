@@ -9,13 +9,22 @@ from datetime import timedelta
 from functools import partial
 
 from ..bindings.counted import counted
-from ..bindings.errors import ReceiptLost, StoreError
+from ..bindings.errors import (
+    AccessDenied,
+    BindingError,
+    FunchostError,
+    MessageTooLarge,
+    QueueMissing,
+    ReceiptLost,
+    StoreError,
+)
 from ..bindings.queue import OutgoingMessage, QueueMessage, QueueStore
 from ..bindings.table import OutgoingEntity
 from .base import CANCELLED, ErrorInfo, Outcome, Resources, Status
 from .descriptor import QueuePolicy
 from .poison import poison_message, with_failure
 from .polling import BackOff
+from .replies import CALLBACKS, Replies, Told, without_result
 from .trouble import Trouble
 
 #: The category that Azure logs this under is that of the trigger.
@@ -38,6 +47,7 @@ class Settlement:
         policy: QueuePolicy,
         poison_queue: str | None,
         resources: Resources,
+        replies: Replies | None = None,
         begun: Callable[[], None] = lambda: None,
     ) -> None:
         self.function = function
@@ -46,6 +56,7 @@ class Settlement:
         self._policy = policy
         self._poison_queue = poison_queue
         self._resources = resources
+        self._replies = replies
         self._begun = begun
         self._trouble = Trouble(resources.report, resources.clock)
         #: Since when each task settles something, on the loop's clock.
@@ -55,12 +66,16 @@ class Settlement:
         """Complete the messages of one run, be they none, and store what it put out."""
         own = await self._own_messages(outcome)
         entities = await self._own_entities(outcome) if outcome.entities else ()
-        if messages:
-            step = partial(self._store.complete, messages, own, entities)
-            if not await self._insist(messages[0], step):
-                outcome.status = Status.LOST_LEASE
-        elif own or entities:
-            await self._store.send(own, entities)
+        if not messages:
+            if own or entities:
+                await self._store.send(own, entities)
+            return
+
+        told = self._replies.to(messages, outcome) if self._replies else ()
+        if told:
+            await self._telling(messages[0], told, partial(self._complete, messages, outcome, own, entities))
+        else:
+            await self._complete(messages, outcome, own, entities, ())
 
     async def fail(self, message: QueueMessage, outcome: Outcome) -> bool:
         """Have it delivered again, or give it up after its last delivery; returns whether it has left the queue."""
@@ -102,7 +117,9 @@ class Settlement:
                 queue,
             )
         poison = poison_message(message, outcome, self.function, queue, self._resources.clock.now())
-        await self._insist(message, lambda: self._store.poison(message, poison))
+
+        told = self._replies.to((message,), outcome) if self._replies else ()
+        await self._telling(message, told, partial(self._move, message, poison))
 
     async def each(self, steps: Iterable[Awaitable[object]]) -> None:
         """Take steps for several messages; what goes wrong with one of them is told, and concerns no other."""
@@ -125,6 +142,44 @@ class Settlement:
     def _over(self, message: QueueMessage, most: int) -> bool:
         """Whether it is ours to give it up now, delivered as often as it was."""
         return message.dequeue_count >= most and bool(self._poison_queue) and not message.redriven
+
+    async def _complete(
+        self,
+        messages: Sequence[QueueMessage],
+        outcome: Outcome,
+        own: Sequence[OutgoingMessage],
+        entities: Sequence[OutgoingEntity],
+        told: Sequence[OutgoingMessage],
+    ) -> None:
+        step = partial(self._store.complete, messages, [*own, *told], entities)
+        if not await self._insist(messages[0], step):
+            outcome.status = Status.LOST_LEASE
+
+    async def _move(
+        self, message: QueueMessage, poison: OutgoingMessage, told: Sequence[OutgoingMessage]
+    ) -> None:
+        # Stores of other packages may not know the last argument.
+        more = (told,) if told else ()
+        await self._insist(message, partial(self._store.poison, message, poison, *more))
+
+    async def _telling(
+        self, message: QueueMessage, told: Told, end: Callable[[Sequence[OutgoingMessage]], Awaitable[None]]
+    ) -> None:
+        """End a message with what its sender is told. That he cannot be told is no reason for the message to stay."""
+        for store, answer in told:
+            if store is not self._store:
+                await self._insist(message, partial(store.send, [answer]))
+        own = [answer for store, answer in told if store is self._store]
+        problem: FunchostError | None = None
+        for answers in (own, [*map(without_result, own)]) if own else ():
+            try:
+                await end(answers)
+                return
+            except (BindingError, MessageTooLarge, QueueMissing, AccessDenied) as error:
+                problem = problem or error
+        await end([answer for answer in own if answer.queue == CALLBACKS])
+        if problem:
+            self._resources.report(f"A sender of '{self.queue}' could not be answered: {problem}")
 
     async def _own_messages(self, outcome: Outcome) -> list[OutgoingMessage]:
         """The messages that go with the message's end; those of other stores are sent now, all of one store

@@ -8,7 +8,7 @@ is the same whether the object was listed, asked for or read.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -122,13 +122,14 @@ class S3Blobs:
         content: bytes | AsyncIterator[bytes],
         *,
         metadata: dict[str, str] | None = None,
+        content_type: str | None = None,
         if_match: str | None = None,
         if_absent: bool = False,
     ) -> BlobInfo:
         """As `BlobStore.put`. With a condition (the ETag of the blob to replace, or that there is none yet)
         raises `BlobChanged` when it is not so. Keys of metadata are in lower case afterwards."""
         place = self._place(container, name)
-        target = place | {"ContentType": content_type_of(name), "Metadata": metadata or {}}
+        target = place | {"ContentType": content_type or content_type_of(name), "Metadata": metadata or {}}
         condition = (
             {"IfMatch": _own_etag(if_match)} if if_match else {"IfNoneMatch": "*"} if if_absent else {}
         )
@@ -138,6 +139,12 @@ class S3Blobs:
             raise BlobChanged(str(error)) from error
         answer = {"ETag": etag, "LastModified": datetime.now(UTC), "ContentLength": length, **target}
         return _described(container, name, await self._as_written(place, etag) or answer)
+
+    async def containers(self) -> Sequence[str]:
+        """As `ListedContainers`: the buckets of this account that a container can be."""
+        answer = await self._calls.call("list_buckets")
+        found = (self._container(bucket["Name"]) for bucket in answer["Buckets"])
+        return sorted(container for container in found if container)
 
     async def delete(self, container: str, name: str) -> bool:
         place = self._place(container, name)

@@ -93,7 +93,8 @@ class S3Calls:
                 answer["Body"].close()
 
     def _told(self, error: Exception, parameters: Fields) -> FunchostError:
-        place = f"s3://{parameters['Bucket']}/{parameters.get('Key', '')}".rstrip("/")
+        bucket, key = parameters.get("Bucket"), parameters.get("Key", "")
+        place = f"s3://{bucket}/{key}".rstrip("/") if bucket else "S3"
         return s3_error(error, place, self._settings)
 
 

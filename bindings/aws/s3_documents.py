@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from hashlib import sha256
 from urllib.parse import quote
 
@@ -18,6 +19,9 @@ from .settings import AwsSettings
 _TRIES = 20
 _PAUSE = 0.2
 
+#: What `check` writes.
+PROBE = "probe.json"
+
 #: Longer names are cut, and told apart by a hash: an object's key takes 1024 bytes.
 _MAX_NAME = 200
 
@@ -29,6 +33,8 @@ class Document:
     body: bytes
     #: S3's own, as it came.
     etag: str
+    #: Seconds since it was written, by S3's clock; None where that was not told.
+    age: float | None = None
 
 
 class S3Documents:
@@ -41,10 +47,9 @@ class S3Documents:
 
     async def check(self) -> None:
         """Raises what reads and writes would raise, and `StoreError` where conditions are not heeded."""
-        probe = "probe.json"
-        await self._put(probe, b"{}")
-        await self.read(probe)
-        if await self.write(probe, b"[]", None) is not None:
+        await self._put(PROBE, b"{}")
+        await self.read(PROBE)
+        if await self.write(PROBE, b"[]", None) is not None:
             raise StoreError(
                 f"s3://{self._bucket} does not heed conditions (If-None-Match), so hosts cannot agree in it; "
                 "use S3 itself, or a service that has conditional writes."
@@ -56,7 +61,7 @@ class S3Documents:
             answer, body = await self._calls.read(**self._place(key))
         except ObjectMissing:
             return None
-        return Document(body, answer["ETag"])
+        return Document(body, answer["ETag"], _age(answer))
 
     async def write(self, key: str, body: bytes, etag: str | None) -> str | None:
         """Replace the version `etag` (None: there is no document yet); returns the new ETag.
@@ -119,6 +124,17 @@ class S3Documents:
 
     def _place(self, key: str) -> Fields:
         return {"Bucket": self._bucket, "Key": self._prefix + key}
+
+
+def _age(answer: Fields) -> float | None:
+    date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
+    if date is None or "LastModified" not in answer:
+        return None
+    try:
+        age = parsedate_to_datetime(date) - answer["LastModified"]
+    except (ValueError, TypeError):
+        return None  # a service that only resembles S3
+    return max(0.0, float(age.total_seconds()))
 
 
 def key_part(text: str) -> str:

@@ -15,9 +15,9 @@ import msgspec
 
 from ..clock import Clock, SystemClock, milliseconds, new_id
 from ..errors import StoreError
-from ..lease import LEASE_PERIOD, Lease
-from .s3_calls import ClientFactory
-from .s3_documents import Document, S3Documents, key_part
+from ..lease import LEASE_PERIOD, HeldLease, Lease
+from .s3_calls import ClientFactory, together
+from .s3_documents import PROBE, Document, S3Documents, key_part
 from .settings import AwsSettings
 
 #: Seconds between two looks, while somebody waits, at the leases that were refused; and for how long after it
@@ -95,7 +95,7 @@ class S3Leases:
         self._released.clear()
         for _ in range(_TRIES):
             found = await self._documents.read(_key(name))
-            note = self._decoded(name, found) if found else None
+            note = self._decoded(_key(name), found) if found else None
             if found and note and not self._is_free(note, found.etag):
                 break
             lease = Lease(name, owner, note.fence + 1 if note else milliseconds(self._clock.now()))
@@ -142,6 +142,33 @@ class S3Leases:
                 self._looking.cancel()
                 self._looking = None
 
+    async def list(self) -> list[HeldLease]:
+        keys = [key for key in await self._documents.list("") if key != PROBE]
+        read = await together(map(self._documents.read, keys))
+        notes = ((found, self._decoded(key, found)) for key, found in zip(keys, read, strict=True) if found)
+        held = [each for found, note in notes if (each := self._held_by_anyone(note, found))]
+        return sorted(held, key=lambda each: each.lease.name)
+
+    async def break_(self, name: str) -> bool:
+        for _ in range(_TRIES):
+            found = await self._documents.read(_key(name))
+            note = self._decoded(_key(name), found) if found else None
+            if found is None or note is None or self._held_by_anyone(note, found) is None:
+                return False
+            # Another grant: its holder shall not take this for a beat of its own.
+            broken = msgspec.structs.replace(note, grant=new_id(), free=True)
+            if await self._documents.write(_key(name), msgspec.json.encode(broken), found.etag):
+                self._released.set()
+                return True
+        raise self._raced(name)
+
+    def _held_by_anyone(self, note: _Note, found: Document) -> HeldLease | None:
+        """The lease that a document tells of; None when it is free, or has ended as far as can be told."""
+        ends_in = None if found.age is None else note.period - found.age
+        if note.free or self._has_ended(note, found.etag) or (ends_in is not None and ends_in <= 0):
+            return None
+        return HeldLease(Lease(note.name, note.owner, note.fence), ends_in)
+
     async def _take(self, lease: Lease, period: timedelta, etag: str | None) -> bool:
         asked = self._clock.monotonic()
         seconds = period.total_seconds()
@@ -165,23 +192,30 @@ class S3Leases:
                 held.note, held.etag = beat, written
                 return True
             found = await self._documents.read(_key(note.name))
-            current = self._decoded(note.name, found) if found else None
+            current = self._decoded(_key(note.name), found) if found else None
             if found is None or current is None or current.grant != note.grant:
                 return False
             # A beat that had failed here, as far as could be seen, came to be written all the same.
             held.note, held.etag = current, found.etag
-        raise StoreError(
-            f"The lease '{note.name}' could not be written: S3 said {_TRIES} times that somebody else did."
+        raise self._raced(note.name)
+
+    def _raced(self, name: str) -> StoreError:
+        return StoreError(
+            f"The lease '{name}' could not be written: S3 said {_TRIES} times that somebody else did."
         )
 
     def _is_free(self, note: _Note, etag: str) -> bool:
         if note.free:
             return True
-        seen, since = self._sightings.get(note.name, ("", 0.0))
-        if seen != etag:
+        if self._sightings.get(note.name, ("", 0.0))[0] != etag:
             self._see(note.name, etag)
             return False
-        return self._clock.monotonic() - since >= note.period
+        return self._has_ended(note, etag)
+
+    def _has_ended(self, note: _Note, etag: str) -> bool:
+        """Whether this version was seen unchanged for its whole period."""
+        seen, since = self._sightings.get(note.name, ("", 0.0))
+        return seen == etag and self._clock.monotonic() - since >= note.period
 
     def _see(self, name: str, etag: str) -> None:
         self._sightings.pop(name, None)
@@ -203,13 +237,13 @@ class S3Leases:
 
     async def _may_be_free(self, name: str) -> bool:
         found = await self._documents.read(_key(name))
-        return found is None or self._is_free(self._decoded(name, found), found.etag)
+        return found is None or self._is_free(self._decoded(_key(name), found), found.etag)
 
-    def _decoded(self, name: str, found: Document) -> _Note:
+    def _decoded(self, key: str, found: Document) -> _Note:
         try:
             return msgspec.json.decode(found.body, type=_Note)
         except msgspec.MsgspecError as error:
-            raise self._documents.spoilt(_key(name)) from error
+            raise self._documents.spoilt(key) from error
 
 
 def _key(name: str) -> str:

@@ -143,6 +143,10 @@ class QueueClient:
         """Make a message visible after `seconds` from now. Raises `ReceiptLost` where SQS says so."""
         await self._changes.put((handle, seconds))
 
+    async def purge(self) -> None:
+        """Have SQS delete all messages, those in flight included; it takes up to a minute for that."""
+        await self._call(self._session.call, "purge_queue")
+
     async def counts(self) -> tuple[int, int, int]:
         """About how many messages are visible, delayed and in flight."""
         told = await self._call(self._session.call, "get_queue_attributes", AttributeNames=list(_COUNTS))

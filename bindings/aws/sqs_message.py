@@ -15,8 +15,9 @@ from typing import Any
 import msgspec
 
 from ..clock import from_milliseconds, milliseconds, new_id
+from ..ordering import DEFAULT_PRIORITY
 from ..queue import DEFAULT_TTL, OutgoingMessage
-from .sqs_limits import MOST_ATTRIBUTES, delay_seconds, is_legal
+from .sqs_limits import MOST_ATTRIBUTES, check_order, delay_seconds, is_legal
 from .trace_header import from_aws, to_aws
 
 #: The attribute that holds what only funchost understands.
@@ -41,6 +42,8 @@ class Own(msgspec.Struct, omit_defaults=True):
     encoding: str = ""
     #: Milliseconds since 1970, for a message that is not kept as long as the queue would.
     expires: int | None = None
+    #: What the sender gave it. It has no effect on SQS.
+    priority: int = DEFAULT_PRIORITY
     properties: dict[str, Any] = {}
 
 
@@ -52,15 +55,19 @@ class Content(msgspec.Struct, frozen=True):
     expires_at: datetime | None
     #: Of a message on a FIFO queue.
     group: str | None
+    dedup_id: str | None = None
+    priority: int = DEFAULT_PRIORITY
 
 
 def entry_of(
     message: OutgoingMessage, now: datetime, *, fifo: bool, deduplication_id: str | None = None
 ) -> dict[str, Any]:
-    """The entry of a batch, but for its Id. Raises `BindingError` for a delay that SQS does not have."""
+    """The entry of a batch, but for its Id. `deduplication_id` goes before the message's own. Raises `BindingError`
+    for a delay, a session or an id that such a queue does not have."""
+    check_order(message, fifo=fifo)
     body, encoding = _encoded(message.body)
     entry: dict[str, Any] = {"MessageBody": body}
-    attributes = _attributes(message, Own(encoding, _expires(message, now)))
+    attributes = _attributes(message, Own(encoding, _expires(message, now), message.priority))
     if attributes:
         entry["MessageAttributes"] = attributes
     header = to_aws(str(message.properties.get("traceparent", "")))
@@ -70,9 +77,10 @@ def entry_of(
     if seconds := delay_seconds(message.queue, delay, fifo=fifo):
         entry["DelaySeconds"] = seconds
     if fifo:
-        entry["MessageGroupId"] = str(message.properties.get(_GROUP) or DEFAULT_GROUP)
+        group = message.session_id or message.properties.get(_GROUP) or DEFAULT_GROUP
+        entry["MessageGroupId"] = str(group)
         # Never by content: of two equal messages within five minutes the second would be lost.
-        entry["MessageDeduplicationId"] = deduplication_id or new_id()
+        entry["MessageDeduplicationId"] = deduplication_id or message.dedup_id or new_id()
     return entry
 
 
@@ -97,6 +105,8 @@ def content_of(received: Mapping[str, Any], *, fifo: bool) -> Content:
         properties,
         from_milliseconds(own.expires) if own.expires is not None else None,
         group,
+        system.get("MessageDeduplicationId") if fifo else None,
+        own.priority,
     )
 
 

@@ -52,4 +52,7 @@ def _peeked(
         expires_at=content.expires_at or inserted_at + facts.retention,
         visible_at=clock.now(),
         properties=content.properties,
+        session_id=content.group,
+        priority=content.priority,
+        dedup_id=content.dedup_id,
     )

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..clock import Clock, SystemClock, from_milliseconds
 from ..errors import (
@@ -27,6 +27,7 @@ from ..errors import (
     ReceiptLost,
     StoreError,
 )
+from ..ordering import DEFAULT_PRIORITY
 from ..queue import OutgoingMessage, PeekedMessage, QueueDepth, QueueMessage
 from ..table import OutgoingEntity
 from .session import AwsSession
@@ -35,6 +36,9 @@ from .sqs_limits import LONGEST_VISIBILITY, check_size
 from .sqs_memory import PropertiesMemory
 from .sqs_message import Content, content_of, entry_of, shortened
 from .sqs_peek import WAIT, peek
+
+if TYPE_CHECKING:
+    from .sqs_parked import SqsParked
 
 log = logging.getLogger("funchost.bindings.sqs")
 
@@ -110,6 +114,8 @@ class SqsQueues:
         self._waited: set[str] = set()
         #: Queues whose last poll failed.
         self._failed: set[str] = set()
+        #: Queues that messages with a priority were sent to, which has been told.
+        self._ranked: set[str] = set()
 
     # -- sending
 
@@ -130,31 +136,47 @@ class SqsQueues:
     async def _entry(self, message: OutgoingMessage, deduplication_id: str | None = None) -> dict[str, Any]:
         client = self._client(message.queue)
         facts = await client.facts(create=True)
+        if message.priority != DEFAULT_PRIORITY:
+            self._tell_no_priority(message)
         now = self._clock.now()
         entry = entry_of(message, now, fifo=client.fifo, deduplication_id=deduplication_id)
         check_size(client.name, entry, facts.max_size)
         return entry
+
+    def _tell_no_priority(self, message: OutgoingMessage) -> None:
+        if message.queue not in self._ranked:
+            self._ranked.add(message.queue)
+            log.warning(
+                "SQS knows no priorities: messages of '%s' come as if the priority %d had not been given. Use a queue "
+                "for each priority, or the embedded store. This is told once.",
+                message.queue,
+                message.priority,
+            )
 
     # -- receiving
 
     def lease_of(self, queue: str) -> timedelta:
         return self._client(queue).lease
 
-    async def receive(self, queue: str, limit: int, lease: timedelta | None = None) -> list[QueueMessage]:
+    async def receive(
+        self, queue: str, limit: int, lease: timedelta | None = None, *, poll: timedelta | None = None
+    ) -> list[QueueMessage]:
         try:
-            messages = await self._receive(queue, limit, lease)
+            messages = await self._receive(queue, limit, lease, self._poll if poll is None else poll)
         except FunchostError:
             self._failed.add(queue)
             raise
         self._failed.discard(queue)
         return messages
 
-    async def _receive(self, queue: str, limit: int, lease: timedelta | None) -> list[QueueMessage]:
+    async def _receive(
+        self, queue: str, limit: int, lease: timedelta | None, usual: timedelta
+    ) -> list[QueueMessage]:
         client = self._client(queue)
         facts = await client.facts(create=self._own)
         seconds = min(math.ceil((lease or facts.lease).total_seconds()), LONGEST_VISIBILITY)
         # After a failure the first poll does not wait for messages: that it works again is to show at once.
-        poll = timedelta(0) if queue in self._failed else self._poll
+        poll = timedelta(0) if queue in self._failed else usual
         began = self._clock.monotonic()
         found = await client.receive(limit, seconds, int(poll.total_seconds()))
         now = self._clock.monotonic()
@@ -200,6 +222,8 @@ class SqsQueues:
             first_received_at=from_milliseconds(int(told["ApproximateFirstReceiveTimestamp"])),
             properties=released or content.properties,
             group=content.group,
+            priority=content.priority,
+            dedup_id=content.dedup_id,
             redriven=facts.redriven,
         )
 
@@ -247,11 +271,14 @@ class SqsQueues:
         if grave or len(errors) == len(deliveries):
             raise (grave or errors)[0]
 
-    async def poison(self, message: QueueMessage, poison: OutgoingMessage) -> None:
+    async def poison(
+        self, message: QueueMessage, poison: OutgoingMessage, outputs: Sequence[OutgoingMessage] = ()
+    ) -> None:
         delivery = self._in_flight(message)
         if not delivery.outputs_sent:
             # The same id however often it is tried: on a FIFO queue it then arrives once.
             entry = await self._fitting(poison, message.id)
+            await self.send(outputs)
             await self._client(poison.queue).send([entry])
             delivery.outputs_sent = True
         await self._delete(message)
@@ -326,6 +353,12 @@ class SqsQueues:
         """Only those that are visible, each of which has been delivered once more by that."""
         wait = min(WAIT, int(self._poll.total_seconds()))
         return await peek(self._client(queue), queue, limit, self._clock, wait)
+
+    def parked(self) -> SqsParked:
+        """The messages as people handle them one by one."""
+        from .sqs_parked import SqsParked  # hosts do not need it
+
+        return SqsParked(self, self._client, self._names, self._poll)
 
     async def depths(self) -> list[QueueDepth]:
         """Approximate, as SQS counts; it does not tell the age of the oldest message."""

@@ -1,35 +1,64 @@
 """The admin API: what tools ask a running host over HTTP (functions-semantics, section 12; docs/admin-api.md).
 
-Here is which paths there are and who may call them. `functions`, `host` and `keys` beside it answer.
+Here is who may call, and how a call comes to its route and back. `table` has the routes.
 """
 
 from __future__ import annotations
 
-import json
+import asyncio
+import logging
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-import msgspec
 from aiohttp.web import BaseRequest, Response, StreamResponse
 
-from ...bindings.errors import FunchostError, NotFound, StoreError
-from ...triggers.http_pace import Pace, TooSlow
-from .call import ANY, AdminCall, Answer, Handlers
+from ...bindings.blob import ContainerMissing
+from ...bindings.errors import (
+    AccessDenied,
+    ConfigurationError,
+    FunchostError,
+    MessageTooLarge,
+    NotFound,
+    QueueMissing,
+    StoreError,
+)
+from ...triggers.http_pace import TooSlow
+from ..keys import MASTER
+from .answers import Events, Plain, Raw, response, send_raw
+from .call import AdminCall, BodyTooLarge
 from .caller import is_developers, is_foreign
-from .functions import FunctionsApi
-from .host import HostApi
-from .keys import key_routes
+from .desk import Desk
+from .notes import note
+from .query import read_query
+from .routes import Route, Router
+from .streams import send_events
 
 if TYPE_CHECKING:
     from ..host import Host
 
-#: A path below `/admin`, in lower case, by segments.
-Route = tuple[str, ...]
+log = logging.getLogger("funchost.host.admin")
 
-_PING, _STATUS = ("host", "ping"), ("host", "status")
+#: Streams that may be open at a time.
+MOST_STREAMS = 64
 
 _FOREIGN = {"error": "Requests from other origins are refused."}
 _BY_KEY = {"error": "Without the master key this is open only at localhost, and not through a proxy."}
+_CLOSED = {"error": "The host is not running: it is starting or stopping."}
+_CROWDED = {"error": f"There are {MOST_STREAMS} readers of streams already."}
+
+#: What each error of an operation answers; the first that fits counts.
+_STATUSES = (
+    (NotFound, 404),
+    (QueueMissing, 404),
+    (ContainerMissing, 404),
+    (TooSlow, 408),
+    (ConfigurationError, 409),
+    (BodyTooLarge, 413),
+    (MessageTooLarge, 413),
+    (StoreError, 503),
+    (AccessDenied, 503),
+    (FunchostError, 400),
+)
 
 
 class Admin:
@@ -39,85 +68,98 @@ class Admin:
         """A body is waited for with this patience (`Pace`)."""
         self._host = host
         self._patience = patience
-        self._routes = {tuple(path.split("/")): handlers for path, handlers in _table(host).items()}
+        self._desk = Desk(host)
+        self._router: Router | None = None
 
     async def handle(self, request: BaseRequest) -> StreamResponse:
         """One request; never raises for what it holds."""
         # Dots are not resolved: who keeps /admin from callers by its name shall not be got around.
-        path = request.raw_path.partition("?")[0].removeprefix("/").removesuffix("/")
+        path = request.raw_path.partition("?")[0].removeprefix("/")
         prefix, *parts = [unquote(part) for part in path.split("/")]
         try:
-            return await self._answer(request, parts if prefix.lower() == "admin" else None)
-        except NotFound as error:
-            return _response(404, {"error": str(error)})
-        except TooSlow as error:
-            return _response(408, {"error": str(error)})
-        except StoreError as error:
-            return _response(503, {"error": str(error)})
-        except FunchostError as error:
-            return _response(400, {"error": str(error)})
+            return await self._find(request, parts if prefix.lower() == "admin" else [])
+        except ConnectionError:
+            raise  # nobody is there to be answered
+        except (FunchostError, RecursionError, OSError) as error:
+            if request.writer.output_size:
+                raise  # too late for another answer: it is broken off
+            return _failed(error)
 
-    async def _answer(self, request: BaseRequest, parts: list[str] | None) -> StreamResponse:
-        route = None if parts is None else self._route(parts)
-        if route != _PING and (refusal := self._refusal(request)):
-            return _response(*refusal)
-        if parts is None or route is None:
-            return _response(404, None)
-        handlers = self._routes[route]
-        if request.method not in handlers:
-            return Response(status=405, headers={"Allow": ", ".join(handlers)})
-        if not self._host.is_open and route not in (_PING, _STATUS):
-            return _response(503, {"error": "The host is not running: it is starting or stopping."})
-        names = [part for wanted, part in zip(route, parts, strict=True) if wanted == ANY]
-        call = AdminCall(request, names, self._host.url, Pace(self._patience))
-        return _response(*await handlers[request.method](call))
+    async def _find(self, request: BaseRequest, parts: list[str]) -> StreamResponse:
+        """Check the caller, and have the route answer."""
+        if self._router is None:
+            # Half of what people can do with a host is loaded for it: no start waits for that, and no other request.
+            self._router = await asyncio.to_thread(_all_routes)
+        found = self._router.find(parts)
+        route = found[0].routes.get(request.method) if found else None
+        if not (found and found[0].is_public) and (refusal := self._refusal(request)):
+            return response(*refusal)
+        if found is None:
+            return response(404, None)
+        place, names = found
+        if route is None:
+            return Response(status=405, headers={"Allow": ", ".join(place.routes)})
+        if not self._host.is_open and not route.always:
+            return response(503, _CLOSED)
+        return await self._answer(request, route, names)
 
-    def _route(self, parts: list[str]) -> Route | None:
-        for route in self._routes:
-            pairs = zip(route, parts, strict=False)
-            if len(route) == len(parts) and all(want in (ANY, part.lower()) for want, part in pairs):
-                return route
-        return None
+    async def _answer(self, request: BaseRequest, route: Route, names: dict[str, str]) -> StreamResponse:
+        query = read_query(request.query, route.query, lenient=route.lenient)
+        call = AdminCall(self._desk, request, names, query, self._who(request), self._patience)
+        answer = await route.handler(call)
+        if isinstance(answer, Raw):
+            return await send_raw(request, answer)
+        if isinstance(answer, Events):
+            return await self._stream(request, answer)
+        if route.action:
+            await note(call, route.action, answer)
+        return response(*answer)
 
-    def _refusal(self, request: BaseRequest) -> Answer | None:
+    async def _stream(self, request: BaseRequest, events: Events) -> StreamResponse:
+        try:
+            if self._desk.streams >= MOST_STREAMS:
+                return response(503, _CROWDED, {"Retry-After": "5"})
+            self._desk.streams += 1
+            try:
+                return await send_events(request, events.reading, self._host.resources.stopping)
+            finally:
+                self._desk.streams -= 1
+        finally:
+            events.reading.close()
+
+    # -- who asks
+
+    def _refusal(self, request: BaseRequest) -> Plain | None:
         if is_foreign(request.headers):
             return 403, _FOREIGN
-        if is_developers(self._host.configuration, request.headers):
-            return None
-        key = request.headers.get("x-functions-key") or request.query.get("code")
-        if self._host.keys.authorize(key, "admin", ""):
+        if self._is_developers(request) or self._host.keys.authorize(_key(request), "admin", ""):
             return None
         return 401, None if self._host.configuration.asks_for_keys else _BY_KEY
 
+    def _is_developers(self, request: BaseRequest) -> bool:
+        return is_developers(self._host.configuration, request.headers)
 
-def _table(host: Host) -> dict[str, Handlers]:
-    functions, of_host = FunctionsApi(host), HostApi(host)
-    return {
-        "host/ping": {"GET": of_host.ping, "POST": of_host.ping},
-        "host/status": {"GET": of_host.status},
-        "host/state": {"GET": of_host.state, "PUT": of_host.set_state},
-        "host/drain": {"POST": of_host.drain},
-        "host/drain/status": {"GET": of_host.drain_status},
-        "host/resume": {"POST": of_host.resume},
-        "host/restart": {"POST": of_host.restart},
-        "host/synctriggers": {"POST": of_host.sync_triggers},
-        "host/config": {"GET": of_host.config},
-        "host/processes": {"GET": of_host.processes},
-        "host/log": {"POST": of_host.log},
-        "warmup": {"GET": of_host.warm_up, "POST": of_host.warm_up},
-        "functions": {"GET": functions.list},
-        f"functions/{ANY}": {"GET": functions.get, "POST": functions.run},
-        f"functions/{ANY}/status": {"GET": functions.status},
-        **key_routes(host),
-    }
+    def _who(self, request: BaseRequest) -> str:
+        """The caller as the audit names him: by the name of the key that let him in, or by his address."""
+        return f"api:{request.remote or '?'}" if self._is_developers(request) else f"api:{MASTER}"
 
 
-def _response(status: int, value: object) -> Response:
-    if value is None:
-        return Response(status=status)
-    try:
-        body = msgspec.json.encode(value)
-    except (UnicodeEncodeError, OverflowError):
-        # Names of files that are no Unicode, and numbers of any length, which stand in what people wrote.
-        body = json.dumps(value).encode()
-    return Response(status=status, body=body, content_type="application/json", charset="utf-8")
+def _failed(error: Exception) -> Response:
+    """What is answered for an error of an operation."""
+    if isinstance(error, RecursionError):
+        return response(400, {"error": "What was sent is nested too deeply."})
+    if isinstance(error, OSError):
+        log.warning("A call of the admin API failed: %s", error)
+        return response(503, {"error": f"The system refuses it: {error.strerror or 'unknown'}."})
+    status = next(status for kind, status in _STATUSES if isinstance(error, kind))
+    return response(status, {"error": str(error)})
+
+
+def _all_routes() -> Router:
+    from .table import ROUTES
+
+    return Router(ROUTES)
+
+
+def _key(request: BaseRequest) -> str | None:
+    return request.headers.get("x-functions-key") or request.query.get("code")

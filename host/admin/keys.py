@@ -2,68 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Concatenate
+from typing import Any, Concatenate
 
-from .call import ANY, AdminCall, Answer, Handlers
+from ...bindings.errors import NotFound
+from .answers import Answer, Plain
+from .call import AdminCall
 from .key_api import HOST_COLLECTIONS, KeyApi
-
-if TYPE_CHECKING:
-    from ..host import Host
+from .models import Key, KeyList, KeyValue
+from .routes import Handler, Route
 
 #: What is done to a key: its name, collection and function are handed on.
-_Act = Callable[Concatenate[KeyApi, ...], Awaitable[Answer]]
+_Act = Callable[Concatenate[KeyApi, ...], Awaitable[Plain]]
 
 
-def key_routes(host: Host) -> dict[str, Handlers]:
-    """The handlers of each path."""
-    routes: dict[str, Handlers] = {}
+def _routes() -> Iterator[Route]:
     collections = {f"host/{name}": name for name in HOST_COLLECTIONS}
-    for path, collection in {**collections, f"functions/{ANY}/keys": "keys"}.items():
-        on_key = partial(_on_key, host, collection)
-        routes[path] = {"GET": partial(_list, host, collection)}
-        routes[f"{path}/{ANY}"] = {
-            "GET": partial(on_key, KeyApi.get),
-            "POST": partial(on_key, KeyApi.roll),
-            "PUT": partial(_set, host, collection),
-            "DELETE": partial(on_key, KeyApi.delete),
-        }
-    return routes
+    for path, collection in {**collections, "functions/{function}/keys": "keys"}.items():
+        yield from _of_collection(path, collection)
 
 
-async def _list(host: Host, collection: str, call: AdminCall) -> Answer:
-    if not call.names:
-        return await _api(host, call).list(collection)
-    function = _function(host, call.names[0])
-    return await _api(host, call).list(collection, function) if function else _no_function(call)
+def _of_collection(path: str, collection: str) -> Iterator[Route]:
+    on_key = partial(_on_key, collection)
+    yield Route(
+        method="GET",
+        path=path,
+        handler=partial(_list, collection),
+        summary="The keys of a collection.",
+        lenient=True,
+        answers={200: KeyList},
+    )
+
+    def of_key(method: str, handler: Handler, summary: str, action: str | None = None, **more: Any) -> Route:
+        place = f"{path}/{{key}}"
+        return Route(
+            method=method, path=place, handler=handler, summary=summary, lenient=True, action=action, **more
+        )
+
+    yield of_key("GET", partial(on_key, KeyApi.get), "One key.", answers={200: Key})
+    made = {200: Key, 201: Key}
+    yield of_key("POST", partial(on_key, KeyApi.roll), "Give a key a new value.", "keys.roll", answers=made)
+    yield of_key(
+        "PUT", partial(_set, collection), "Give a key this value.", "keys.set", body=KeyValue, answers=made
+    )
+    yield of_key(
+        "DELETE", partial(on_key, KeyApi.delete), "Remove a key.", "keys.delete", answers={204: None}
+    )
 
 
-async def _on_key(host: Host, collection: str, act: _Act, call: AdminCall) -> Answer:
-    *owner, name = call.names
-    function = _function(host, owner[0]) if owner else None
-    if owner and function is None:
-        return _no_function(call)
-    return await act(_api(host, call), name, collection, function)
+async def _list(collection: str, call: AdminCall) -> Answer:
+    return await _api(call).list(collection, _function(call))
 
 
-async def _set(host: Host, collection: str, call: AdminCall) -> Answer:
+async def _on_key(collection: str, act: _Act, call: AdminCall) -> Answer:
+    return await act(_api(call), call.names["key"], collection, _function(call))
+
+
+async def _set(collection: str, call: AdminCall) -> Answer:
     body = await call.json()
-
-    async def act(api: KeyApi, name: str, collection: str, function: str | None) -> Answer:
-        return await api.set(name, body, collection, function)
-
-    return await _on_key(host, collection, act, call)
+    return await _api(call).set(call.names["key"], body, collection, _function(call))
 
 
-def _api(host: Host, call: AdminCall) -> KeyApi:
-    return KeyApi(host.keys, call.url)
+def _api(call: AdminCall) -> KeyApi:
+    return KeyApi(call.host.keys, call.url)
 
 
-def _function(host: Host, name: str) -> str | None:
-    """The function's name as it is written; None where there is no such function."""
-    return next((one.name for one in host.functions.status() if one.name.lower() == name.lower()), None)
+def _function(call: AdminCall) -> str | None:
+    """The function's name as it is written; None for keys of the host. Raises `NotFound`."""
+    name = call.names.get("function")
+    if name is None:
+        return None
+    known = (one.name for one in call.host.functions.status())
+    found = next((one for one in known if one.lower() == name.lower()), None)
+    if found is None:
+        raise NotFound(f"There is no function '{name}'.")
+    return found
 
 
-def _no_function(call: AdminCall) -> Answer:
-    return 404, {"error": f"There is no function '{call.names[0]}'."}
+ROUTES = tuple(_routes())

@@ -11,6 +11,7 @@ from ...bindings.errors import BindingError, ConfigurationError, FunchostError
 from ...bindings.expressions import Template
 from ...bindings.filter_template import FilterTemplate
 from ...bindings.names import blob_path, blobs_path, container_name
+from ...bindings.ordering import checked_id, checked_priority
 from ...bindings.patterns import FilePattern, PathPattern
 from ...bindings.storage import BLOBS, QUEUES, TABLES
 from ...bindings.storages import storage_type
@@ -162,6 +163,23 @@ def _scan_interval(kind: str, value: str | int) -> str | int:
     return value
 
 
+def _id(kind: str, text: str) -> str:
+    if Template.parse(text).is_literal:
+        checked_id(text, "id")
+    return text
+
+
+def _text(kind: str, text: str) -> str:
+    Template.parse(text)
+    return text
+
+
+def _priority(kind: str, value: str | int) -> str | int:
+    if isinstance(value, int) or Template.parse(value).is_literal:
+        return checked_priority(value, "an output")
+    return value
+
+
 def _time_to_live(kind: str, value: str | int) -> str | int:
     return value if str(value).strip() == "-1" else _duration(kind, value)
 
@@ -179,6 +197,11 @@ _CHECKS: Mapping[str, Callable[[str, Any], Any]] = {
     "scanInterval": _scan_interval,
     "visibilityDelay": _duration,
     "timeToLive": _time_to_live,
+    "sessionId": _id,
+    "dedupId": _id,
+    "priority": _priority,
+    "replyTo": _text,
+    "correlationId": _text,
 }
 #: Where the errors themselves do not say what to do.
 _FIXES: Mapping[str, str] = {

@@ -40,8 +40,13 @@ if TYPE_CHECKING:
 
 def settings_of(app: App) -> Settings:
     """The settings of the app; connections lead to the emulator where a host that runs has one."""
+    return Settings.load(app.root, os.environ, _emulator_of(app))
+
+
+def _emulator_of(app: App) -> str | None:
+    """The emulator of the host that runs, if it has one."""
     hosts = running_hosts(app.store_folder)
-    return Settings.load(app.root, os.environ, hosts[-1].emulator if hosts else None)
+    return hosts[-1].emulator if hosts else None
 
 
 @asynccontextmanager
@@ -49,8 +54,13 @@ async def opened_store(app: App) -> AsyncIterator[HostStorage]:
     """The storage of the app's hosts. Nothing is received through it, so that this process need not count as one."""
     app.check()
     settings = settings_of(app)
-    base64 = settings.host_json.extensions.queues.messageEncoding == "base64"
-    local = EmbeddedStorage(app.store_folder, SystemClock(), base64=base64)
+    queues = settings.host_json.extensions.queues
+    local = EmbeddedStorage(
+        app.store_folder,
+        SystemClock(),
+        base64=queues.messageEncoding == "base64",
+        dedup_window=queues.dedupWindow,
+    )
     connected = Connected(SystemClock())
     shared = connected.host_storage(settings.app.connection(""))
     storage = HostStorage(local, shared, shared_name(settings.app), report=talk)
@@ -109,6 +119,18 @@ async def opened_workbench(app: App) -> AsyncIterator[Workbench]:
             await connected.close()
 
 
+def workbench_of(host: Host) -> Workbench:
+    """The stores of a host that this command has opened for itself."""
+    resources = host.resources
+    return Workbench(
+        storage=host.storage,
+        queues=resources.queues,
+        blobs=resources.blobs,
+        clock=resources.clock,
+        who=f"cli:{_user_name()}",
+    )
+
+
 def _user_name() -> str:
     try:
         return getpass.getuser()
@@ -125,7 +147,8 @@ async def inspected(app: App) -> AsyncIterator[Host]:
     log = Log(sys.stderr, "plain", "warning")
     try:
         with _store_to_look_at(app) as store:
-            host = Host(HostOptions(root=app.root, store=store, mode=Mode.INSPECT), log)
+            options = HostOptions(root=app.root, store=store, mode=Mode.INSPECT, emulator=_emulator_of(app))
+            host = Host(options, log)
             host.prepare()
             await host.open()
             try:

@@ -69,7 +69,7 @@ class HostClient:
         Raises `TimeoutError` (the run goes on), `NotFound`, `ConfigurationError` for a function in error, and
         `BindingError` for data that it cannot be run with.
         """
-        path = f"/admin/functions/{quote(function, safe='')}?wait=1"
+        path = f"/admin/functions/{quote(function, safe='')}?wait"
         try:
             document: dict[str, Any] = self._ask("POST", path, data, timeout)
         except TimeoutError:
@@ -78,6 +78,22 @@ class HostClient:
                 f"{function} has not ended within {seconds:g} s; it goes on in {self._named}."
             ) from None
         return document
+
+    def replay_run(self, run: str, data: bytes | None) -> dict[str, Any]:
+        """Have a run made once more, with `data` where that is given, and return its outcome document.
+
+        Raises `NotFound`, `BindingError` where it cannot be, and `ConfigurationError` for a function in error.
+        """
+        document: dict[str, Any] = self._ask("POST", f"/admin/runs/{quote(run, safe='')}/replay?wait=1", data)
+        return document
+
+    def cancel_run(self, run: str) -> bool:
+        """Have a run ended; False: this host does not have it in hand."""
+        try:
+            self._ask("POST", f"/admin/runs/{quote(run, safe='')}/cancel")
+        except (NotFound, ConfigurationError):
+            return False
+        return True
 
     def _ask(
         self, method: str, path: str, data: bytes | None = None, timeout: timedelta | None = None
@@ -89,7 +105,7 @@ class HostClient:
                 status, body = self._send(method, path, data, timeout, self._key())
         if status == 401:
             raise FunchostError(f"The store's master key is not taken by {self._named}.")
-        if status != 200:
+        if status not in (200, 202):
             raise _REFUSALS.get(status, FunchostError)(_reason(status, body))
         return msgspec.json.decode(body) if body else None
 

@@ -8,42 +8,27 @@ from datetime import datetime
 from typing import Any
 
 from ...bindings.counted import counted
-from ...bindings.queue import PeekedMessage
+from ...bindings.ordering import DEFAULT_PRIORITY
+from ...bindings.queue import PeekedMessage, sent_properties
+from ..operations.poison_message import Reason
 
 #: How much of a body, and of a traceback, people are shown.
 _BODY_CHARACTERS = 1000
 _TRACEBACK_LINES = 12
 
 
-def message_document(message: PeekedMessage) -> dict[str, Any]:
-    """All of a message; the body as `body` where it is text, else as `bodyBase64`."""
-    document: dict[str, Any] = {
-        "id": message.id,
-        "queue": message.queue,
-        "state": message.state,
-        "dequeueCount": message.dequeue_count,
-        "inserted": message.inserted_at.isoformat(),
-        "visible": message.visible_at.isoformat(),
-        "expires": message.expires_at.isoformat() if message.expires_at else None,
-    }
-    text = _as_text(message.body)
-    if text is None:
-        document["bodyBase64"] = base64.b64encode(message.body).decode()
-    else:
-        document["body"] = text
-    # Beside the reason of a message that was given up, the failures of one that is still tried.
-    return {**message.properties, **document}
-
-
 def message_text(message: PeekedMessage) -> str:
     """A message as people read it, several lines without the last line's end."""
     expires = moment_text(message.expires_at) if message.expires_at else "never"
     state = message.state
-    if state != "visible":
+    if state == "waiting":
+        state += " for those before it in its session"
+    elif state != "visible":
         state += f" until {moment_text(message.visible_at)}"
     lines = [
         f"{message.id}  {state}, dequeued {_times(message.dequeue_count)}",
         f"  sent {moment_text(message.inserted_at)}, expires {expires}",
+        *_said_lines(message),
         *_body_lines(message.body),
         *_failure_lines(message.properties.get("failures")),
         *_poison_lines(message.properties.get("poison")),
@@ -64,6 +49,19 @@ def printable(text: str) -> str:
     )
 
 
+def _said_lines(message: PeekedMessage) -> list[str]:
+    """What the sender said of it beside its body."""
+    said: dict[str, Any] = {}
+    if message.session_id is not None:
+        said["session"] = message.session_id
+    if message.priority != DEFAULT_PRIORITY:
+        said["priority"] = message.priority
+    if message.dedup_id is not None:
+        said["dedup id"] = message.dedup_id
+    said |= sent_properties(message.properties)
+    return [printable("  " + ", ".join(f"{name} {value}" for name, value in said.items()))] if said else []
+
+
 def _body_lines(body: bytes) -> list[str]:
     text = _as_text(body)
     kind = counted(len(body), "byte") + ("" if text is not None else ", not text: base64")
@@ -74,24 +72,27 @@ def _body_lines(body: bytes) -> list[str]:
 
 
 def _failure_lines(failures: Any) -> list[str]:
-    if not failures:
+    # Whoever writes into a queue may have put anything there.
+    last = failures[-1] if isinstance(failures, list) and failures else None
+    if not isinstance(last, dict):
         return []
-    last = failures[-1]
-    return [f"  failed {_times(len(failures))}, last {_moment(last['at'])}: {printable(last['error'])}"]
+    error = printable(str(last.get("error", "unknown")))
+    return [f"  failed {_times(len(failures))}, last {_moment(str(last.get('at')))}: {error}"]
 
 
 def _poison_lines(poison: Any) -> list[str]:
-    if not poison:
+    if not isinstance(poison, dict):
         return []
-    span = f"from {_moment(poison['firstReceived'])} to {_moment(poison['givenUp'])}"
-    deliveries = counted(poison["dequeueCount"], "delivery", "deliveries")
+    reason = Reason.read(poison)
+    span = f"from {_known(reason.first_received)} to {_known(reason.given_up)}"
+    deliveries = counted(reason.dequeue_count or 0, "delivery", "deliveries")
     lines = [
-        f"  given up: {poison['error']}: {poison['message']}",
-        f"    function  {poison['function']}, queue {poison['queue']}",
-        f"    attempts  {poison['attempts']} in {deliveries}, {span}",
-        *(f"    run       {run}" for run in poison["runs"]),
+        f"  given up: {reason.error}: {reason.message}",
+        f"    function  {reason.function or 'unknown'}, queue {reason.queue or 'unknown'}",
+        f"    attempts  {reason.attempts or 'unknown'} in {deliveries}, {span}",
+        *(f"    run       {run}" for run in reason.runs),
     ]
-    return [printable(line) for line in lines] + _traceback_lines(poison["traceback"])
+    return [printable(line) for line in lines] + _traceback_lines(reason.traceback)
 
 
 def _traceback_lines(traceback: str) -> list[str]:
@@ -106,6 +107,10 @@ def _as_text(body: bytes) -> str | None:
         return body.decode()
     except UnicodeDecodeError:
         return None
+
+
+def _known(moment: datetime | None) -> str:
+    return moment_text(moment) if moment else "unknown"
 
 
 def _moment(text: str | None) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import click
 
@@ -120,6 +121,46 @@ class Moment(click.ParamType[datetime]):
             self.fail(
                 f"'{value}' is no time. Write it as ISO 8601, such as 2030-01-31T18:00:00+01:00.", param, ctx
             )
+
+
+class Since(click.ParamType[datetime]):
+    """A moment as `Moment` takes it, or an age such as ``1h`` or ``2d``: so long before now."""
+
+    name = "time|age"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        try:
+            return datetime.fromisoformat(value).astimezone()
+        except (ValueError, OverflowError):
+            pass
+        try:
+            return datetime.now(UTC) - parse_duration(value)
+        except (FunchostError, ValueError, OverflowError):
+            self.fail(
+                f"'{value}' is no time. Write an age such as 30m, 1h or 2d, or a time as ISO 8601, such as "
+                "2030-01-31T18:00:00+01:00.",
+                param,
+                ctx,
+            )
+
+
+class Rate(click.ParamType[float]):
+    """How many a second, as ``10/s``, ``100/m`` or ``1000/h``; a bare number is a second's."""
+
+    name = "rate"
+
+    _SECONDS: ClassVar[dict[str, int]] = {"s": 1, "m": 60, "h": 3600}
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        number, slash, unit = str(value).strip().lower().partition("/")
+        found = re.fullmatch(r"\d{1,9}(\.\d{1,6})?", number, re.ASCII)
+        if not found or float(number) <= 0 or (slash and unit not in self._SECONDS):
+            self.fail(f"'{value}' is no rate: write 10/s, 100/m or 1000/h.", param, ctx)
+        return float(number) / self._SECONDS[unit or "s"]
 
 
 class Content(click.ParamType[bytes]):

@@ -1,7 +1,8 @@
-"""`funchost queues`: send messages, and look into queues. Works on the store itself, beside running hosts."""
+"""`funchost queues`: look after queues, and send messages. Works on the store itself, beside running hosts."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,18 +10,27 @@ import click
 
 from ...bindings.counted import counted
 from ...bindings.errors import BindingError, MessageTooLarge, NotFound
-from ...bindings.queue import DEFAULT_TTL, OutgoingMessage, PeekedMessage, QueueDepth
+from ...bindings.queue import DEFAULT_TTL, OutgoingMessage, PeekedMessage
 from ...bindings.storages import storage_type
-from ..config.vocabulary import nearest
-from .access import opened_queues, settings_of
+from ..operations import queues as operations
+from ..operations.messages import message_document
+from ..operations.queues import (
+    QueueInfo,
+    check_known,
+    clear_queue,
+    pause_queue,
+    queue_document,
+    resume_queue,
+)
+from ..operations.workbench import Workbench
+from .access import opened_queues, opened_workbench, settings_of
+from .consent import consent, yes_option
 from .main import run_async
-from .message import message_document, message_text, moment_text
+from .message import message_text, moment_text
 from .options import App, Content, Duration, Group, Moment, app_options, json_option
 from .output import Exit, emit_json, emit_table, fail, talk
-
-#: How the names of queues begin that funchost keeps for itself.
-_INTERNAL = "azure-webjobs-"
-
+from .queues_text import queues_table
+from .sending import message_fields, message_options
 
 connection_option = click.option(
     "--connection",
@@ -30,7 +40,7 @@ connection_option = click.option(
 
 @click.group(cls=Group)
 def queues() -> None:
-    """Send messages, and look into queues."""
+    """Look after queues, and send messages."""
 
 
 @queues.command()
@@ -39,6 +49,7 @@ def queues() -> None:
 @click.option("--delay", type=Duration(), help="Let it be seen only after this time, such as 10m.")
 @click.option("--at", type=Moment(), help="Let it be seen only from this moment, such as 2030-01-31T18:00.")
 @click.option("--ttl", type=Duration(), default=DEFAULT_TTL, help="How long it is kept unread. Default 7d.")
+@message_options
 @connection_option
 @app_options
 def send(
@@ -49,23 +60,29 @@ def send(
     at: datetime | None,
     ttl: timedelta,
     connection: str | None,
+    **said: Any,
 ) -> None:
     """Send a message.
 
     It is a text, the content of a FILE, or (- or nothing) what comes in on standard input. It is stored
     durably, and running hosts see it at once.
     """
-    queue = _named(app, connection, queue)
+    queue = named_queue(app, connection, queue)
     visible_at = visible_from(datetime.now(UTC), delay, at)
     message = OutgoingMessage(
-        queue=queue, body=body, visible_at=visible_at, ttl=_checked_ttl(visible_at, ttl)
+        queue=queue,
+        body=body,
+        visible_at=visible_at,
+        ttl=_checked_ttl(visible_at, ttl),
+        **message_fields(**said),
     )
     try:
         run_async(lambda: _send(app, connection, message))
-    except MessageTooLarge as error:
+    except (MessageTooLarge, BindingError) as error:
         fail(error, Exit.USAGE)
     when = f", to be seen from {moment_text(visible_at)}" if visible_at else ""
-    talk(f"Sent {counted(len(body), 'byte')} to {queue}{when}.")
+    unless = f", unless '{message.dedup_id}' was sent there a short time ago" if message.dedup_id else ""
+    talk(f"Sent {counted(len(body), 'byte')} to {queue}{when}{unless}.")
 
 
 @queues.command()
@@ -79,7 +96,7 @@ def peek(app: App, queue: str, count: int, as_json: bool, connection: str | None
 
     None is received by that, except on SQS, where a look counts as a delivery. The next one comes first. For messages that were given up (those in poison queues) the reason is shown.
     """
-    queue = _named(app, connection, queue)
+    queue = named_queue(app, connection, queue)
     messages = run_async(lambda: _peek(app, connection, queue, count))
     if as_json:
         emit_json([message_document(message) for message in messages])
@@ -95,20 +112,78 @@ def peek(app: App, queue: str, count: int, as_json: bool, connection: str | None
 @connection_option
 @app_options
 def list_queues(app: App, show_all: bool, as_json: bool, connection: str | None) -> None:
-    """List the queues with what they hold."""
-    depths = [
-        depth
-        for depth in run_async(lambda: _depths(app, connection))
-        if show_all or not depth.queue.startswith(_INTERNAL)
-    ]
+    """List the queues with what they hold.
+
+    IN/S and DONE/S are the runs that began for messages of a queue and those of them that have succeeded, a second,
+    over the last minute and on this machine, as the history has them.
+    """
+    found = [] if nothing_stored(app, connection) else run_async(lambda: _list(app, connection))
+    shown = [queue for queue in found if show_all or not queue.is_internal]
     now = datetime.now(UTC)
     if as_json:
-        emit_json([_depth_document(depth, now) for depth in depths])
-    elif depths:
-        columns = ("QUEUE", "VISIBLE", "DELAYED", "IN FLIGHT", "OLDEST")
-        emit_table(columns, [_depth_row(depth, now) for depth in depths])
+        emit_json([queue_document(queue, now) for queue in shown])
+    elif shown:
+        emit_table(*queues_table(shown, now), one_line=True)
     else:
         talk("No queues yet: a queue is there once a message was sent to it.")
+
+
+@queues.command()
+@click.argument("queue")
+@yes_option
+@json_option
+@connection_option
+@app_options
+def clear(app: App, queue: str, yes: bool, as_json: bool, connection: str | None) -> None:
+    """Delete all messages of a queue.
+
+    Delayed ones go too. Those in flight stay, and end as they would; on SQS they go as well, within a minute.
+    """
+    queue = named_queue(app, connection, queue)
+    if nothing_stored(app, connection):
+        raise NotFound(f"There is no queue '{queue}': there is no store yet.")
+    count = run_async(lambda: _clear(app, connection, queue, yes))
+    if as_json:
+        emit_json({"queue": queue, "deleted": count})
+    else:
+        talk(f"Deleted {counted(count, 'message')} of {queue}.")
+
+
+@queues.command()
+@click.argument("queue")
+@json_option
+@connection_option
+@app_options
+def pause(app: App, queue: str, as_json: bool, connection: str | None) -> None:
+    """Have nobody take messages from a queue until `resume`.
+
+    That goes for all hosts of the app, also for those that are started later. What runs goes on.
+    """
+    queue = named_queue(app, connection, queue)
+    try:
+        changed = run_async(lambda: _switch(app, connection, queue, pause_queue))
+    except BindingError as error:
+        raise click.BadParameter(str(error), param_hint="QUEUE") from None
+    _tell_switched(queue, changed, as_json, paused=True)
+
+
+@queues.command()
+@click.argument("queue")
+@json_option
+@connection_option
+@app_options
+def resume(app: App, queue: str, as_json: bool, connection: str | None) -> None:
+    """Have messages taken from a queue again."""
+    queue = named_queue(app, connection, queue)
+    changed = run_async(lambda: _switch(app, connection, queue, resume_queue))
+    _tell_switched(queue, changed, as_json, paused=False)
+
+
+def nothing_stored(app: App, connection: str | None) -> bool:
+    """Whether the queues would be in a store that is not there yet; none has to be made to find nothing in it."""
+    app.check()
+    own = settings_of(app).app.connection(connection or "")
+    return own.kind == "embedded" and not (app.store_folder / "store.db").exists()
 
 
 def visible_from(now: datetime, delay: timedelta | None, at: datetime | None) -> datetime | None:
@@ -124,17 +199,6 @@ def visible_from(now: datetime, delay: timedelta | None, at: datetime | None) ->
         raise click.BadParameter("That is after the end of all calendars.", param_hint="--delay") from None
 
 
-def age_text(age: timedelta) -> str:
-    """An age as people say it, in its two largest units."""
-    seconds = max(0, int(age.total_seconds()))
-    days, seconds = divmod(seconds, 86_400)
-    hours, seconds = divmod(seconds, 3600)
-    minutes, seconds = divmod(seconds, 60)
-    parts = [f"{days}d", f"{hours}h", f"{minutes}m", f"{seconds}s"]
-    first = next((place for place, part in enumerate(parts) if not part.startswith("0")), 3)
-    return " ".join(parts[first : first + 2])
-
-
 def _checked_ttl(visible_at: datetime | None, ttl: timedelta) -> timedelta:
     if not ttl:
         raise click.BadParameter("A message that is kept for no time is never seen.", param_hint="--ttl")
@@ -145,7 +209,7 @@ def _checked_ttl(visible_at: datetime | None, ttl: timedelta) -> timedelta:
     return ttl
 
 
-def _named(app: App, connection: str | None, queue: str) -> str:
+def named_queue(app: App, connection: str | None, queue: str) -> str:
     """The queue's name, by the rules of the storage that the connection leads to."""
     app.check()
     kind = settings_of(app).app.connection(connection or "").kind
@@ -161,33 +225,42 @@ async def _send(app: App, connection: str | None, message: OutgoingMessage) -> N
 
 
 async def _peek(app: App, connection: str | None, queue: str, count: int) -> list[PeekedMessage]:
-    known = [depth.queue for depth in await _depths(app, connection)]
-    if queue not in known:
-        near = nearest(queue, known)
-        shown = [name for name in known if not name.startswith(_INTERNAL)]
-        hint = f"Did you mean {near}?" if near else f"There are: {', '.join(shown)}." if shown else ""
-        raise NotFound(f"There is no queue '{queue}': no message was ever sent to it. {hint}".rstrip())
-    async with opened_queues(app, connection) as store:
+    async with opened_queues(app, connection, make=False) as store:
+        check_known(queue, [depth.queue for depth in await store.depths()])
         return await store.peek(queue, count)
 
 
-async def _depths(app: App, connection: str | None) -> list[QueueDepth]:
-    async with opened_queues(app, connection, make=False) as store:
-        return await store.depths()
+async def _list(app: App, connection: str | None) -> list[QueueInfo]:
+    async with opened_workbench(app) as workbench:
+        return await operations.list_queues(workbench, connection or "")
 
 
-def _depth_row(depth: QueueDepth, now: datetime) -> tuple[str, ...]:
-    oldest = age_text(now - depth.oldest) if depth.oldest else ""
-    return depth.queue, str(depth.visible), str(depth.delayed), str(depth.in_flight), oldest
+async def _clear(app: App, connection: str | None, queue: str, yes: bool) -> int:
+    async with opened_workbench(app) as workbench:
+        known = {depth.queue: depth for depth in await workbench.queues(connection or "").depths()}
+        check_known(queue, known)
+        depth = known[queue]
+        count = depth.visible + depth.delayed + depth.waiting
+        if count:
+            flying = f", beside {depth.in_flight} in flight" if depth.in_flight else ""
+            consent(f"{counted(count, 'message')} of {queue}{flying} to be deleted for good", yes=yes)
+        return await clear_queue(workbench, queue, connection or "")
 
 
-def _depth_document(depth: QueueDepth, now: datetime) -> dict[str, Any]:
-    age = max(0.0, (now - depth.oldest).total_seconds()) if depth.oldest else None
-    return {
-        "queue": depth.queue,
-        "visible": depth.visible,
-        "delayed": depth.delayed,
-        "inFlight": depth.in_flight,
-        "oldest": depth.oldest.isoformat() if depth.oldest else None,
-        "oldestAgeSeconds": age,
-    }
+async def _switch(
+    app: App,
+    connection: str | None,
+    queue: str,
+    operation: Callable[[Workbench, str, str], Awaitable[bool]],
+) -> bool:
+    async with opened_workbench(app) as workbench:
+        return await operation(workbench, queue, connection or "")
+
+
+def _tell_switched(queue: str, changed: bool, as_json: bool, *, paused: bool) -> None:
+    if as_json:
+        emit_json({"queue": queue, "paused": paused, "changed": changed})
+    elif paused:
+        talk(f"Paused: {queue}." if changed else f"{queue} is paused already.")
+    else:
+        talk(f"Resumed: {queue}." if changed else f"{queue} is not paused.")

@@ -35,6 +35,13 @@ def run(app: App, name: str, data: bytes | None, timeout: timedelta | None, as_j
     DATA is the body of a message or request, the container/name of a blob, or the path of a file; a timer needs
     none. What the function logs goes to stderr, or to the log of the running host that runs it.
     """
+    run_and_show(app, name, data, timeout, as_json=as_json)
+
+
+def run_and_show(
+    app: App, name: str, data: bytes | None, timeout: timedelta | None, *, as_json: bool
+) -> None:
+    """Run a function, print its result, and end the command with the code that belongs to that."""
     try:
         document = _in_running_host(app, name, data, timeout)
         if document is None:

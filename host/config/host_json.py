@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from ...bindings.errors import ConfigurationError
 from ...triggers.descriptor import Problem
 from .checker import Checker, fields_of_model, known_paths
 from .host_models import HostJson
-from .jsonc import KeyPath, fold_path
+from .jsonc import Document, KeyPath, fold_path
 from .report import Report
 from .retry import retry_policy
 from .vocabulary import Vocabulary
@@ -23,11 +24,31 @@ HOST_JSON = "host.json"
 _OVERRIDE = re.compile(r"azurefunctionsjobhost(?:__|:)(.+)", re.IGNORECASE | re.DOTALL)
 
 
+@dataclass(frozen=True, slots=True)
+class HostJsonRead:
+    """host.json as it counts, and where that was said."""
+
+    model: HostJson
+    problems: tuple[Problem, ...]
+    #: What the file and the environment say and that counts, in the known spelling; all else is a default.
+    said: Mapping[str, Any]
+    #: The file.
+    document: Document
+    #: The variables that say something over the file, by the folded key path.
+    overrides: Mapping[KeyPath, str]
+
+
 def read_host_json(root: Path, environ: Mapping[str, str]) -> tuple[HostJson, tuple[Problem, ...]]:
     """``<root>/host.json`` under ``AzureFunctionsJobHost__…`` of the environment, and all its problems.
 
     A missing file means the defaults. What is wrong is told and left at its default. Never raises for content.
     """
+    read = trace_host_json(root, environ)
+    return read.model, read.problems
+
+
+def trace_host_json(root: Path, environ: Mapping[str, str]) -> HostJsonRead:
+    """The same, with where each value comes from."""
     report = Report(HOST_JSON)
     value: Any = {"version": "2.0"}
     if (root / HOST_JSON).exists() and report.read(root / HOST_JSON):
@@ -38,7 +59,8 @@ def read_host_json(root: Path, environ: Mapping[str, str]) -> tuple[HostJson, tu
         value = _merged(value, path, text)
     fields = fields_of_model(HostJson)
     checked = Checker(report, Vocabulary(lambda: known_paths(fields))).check(value, fields)
-    return _converted(checked, report), tuple(report.problems)
+    model = _converted(checked, report)
+    return HostJsonRead(model, tuple(report.problems), checked, report.document, report.overrides)
 
 
 def _check_version(value: Any, report: Report) -> None:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
+from ...bindings.ordering import DEDUP_WINDOW
 from .checker import Span
 
 Block = dict[str, Any]
@@ -46,7 +47,7 @@ class HttpOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class QueueOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Queue functions; a function may override each but the encoding."""
+    """Queue functions; a function may override each but the encoding and the window."""
 
     batchSize: Annotated[int, Meta(ge=1, le=32, description="Messages fetched by one poll.")] = 16
     newBatchThreshold: Annotated[
@@ -72,6 +73,14 @@ class QueueOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             description="Bodies are kept as they are; it decides how large they may be: 48 KiB, or 64 KiB with none."
         ),
     ] = "base64"
+    dedupWindow: Annotated[
+        timedelta,
+        Meta(
+            description="How long a dedupId keeps further messages with it out of a queue of the embedded store, at "
+            "least 1 s (funchost).",
+            extra=_seconds(1),
+        ),
+    ] = DEDUP_WINDOW
 
 
 class BlobOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -174,12 +183,20 @@ class ConsoleOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     DisableColors: bool = False
 
 
+class LogFileOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The log of hosts in files of the store (funchost)."""
+
+    maxSizeInMB: Annotated[Positive, Meta(description="What all of them may take; the oldest go first.")] = 64
+
+
 class LoggingOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is logged."""
 
-    fileLoggingMode: Annotated[Literal["never", "always", "debugOnly"], Meta(description="Accepted.")] = (
-        "debugOnly"
-    )
+    fileLoggingMode: Annotated[
+        Literal["never", "always", "debugOnly"],
+        Meta(description="Whether hosts write their log into files of the store; debugOnly does too."),
+    ] = "debugOnly"
+    file: LogFileOptions = field(default_factory=LogFileOptions)
     logLevel: Annotated[
         dict[str, Literal["Trace", "Debug", "Information", "Warning", "Error", "Critical", "None"]],
         Meta(
@@ -234,11 +251,15 @@ class HistoryOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ] = 1024
     inlineInKB: Annotated[
         Annotated[int, Meta(ge=1, le=1024)],
-        Meta(description="What is kept in the run's record of its input, output and log each; more goes into files."),
+        Meta(
+            description="What is kept in the run's record of its input, output and log each; more goes into files."
+        ),
     ] = 64
     contentInMB: Annotated[
         Natural,
-        Meta(description="The largest input or output that is kept whole; of larger ones their beginning is."),
+        Meta(
+            description="The largest input or output that is kept whole; of larger ones their beginning is."
+        ),
     ] = 16
 
 

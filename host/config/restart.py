@@ -27,6 +27,9 @@ def settled_at_start(settings: Settings) -> dict[tuple[str | None, str], Any]:
     return {
         (HOST_JSON, "extensions.http"): host_json.extensions.http,
         (HOST_JSON, "extensions.queues.messageEncoding"): host_json.extensions.queues.messageEncoding,
+        (HOST_JSON, "extensions.queues.dedupWindow"): host_json.extensions.queues.dedupWindow,
+        (HOST_JSON, "logging.fileLoggingMode"): host_json.logging.fileLoggingMode,
+        (HOST_JSON, "logging.file"): host_json.logging.file,
         (HOST_JSON, "fileWatchingEnabled"): host_json.fileWatchingEnabled,
         (HOST_JSON, "watchDirectories"): host_json.watchDirectories,
         (HOST_JSON, "watchFiles"): host_json.watchFiles,

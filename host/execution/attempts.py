@@ -169,7 +169,9 @@ class Attempts:
             properties["tracestate"] = run.trace.state
         outputs = self._binder.outputs(result.outputs, run.event.metadata, properties)
         for blob in outputs.blobs:
-            await self._write(blob, {"AzureWebJobsParentId": run.invocation_id})
+            # What runs because of a blob learns by this of the run that wrote it, and goes on with its trace.
+            about = {"AzureWebJobsParentId": run.invocation_id, "Traceparent": run.trace.parent}
+            await self._write(blob, about)
         run.outputs = outputs.refs
         return outputs
 

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any
 
 import msgspec
 
 from ...bindings.blob import BlobStore
 from ...bindings.clock import Clock
-from ...bindings.errors import BindingError
 from ...bindings.expressions import Template
 from ...bindings.history import OutputRef
 from ...bindings.names import blob_path
-from ...bindings.queue import DEFAULT_TTL, OutgoingMessage, QueueStore
-from ...bindings.storages import storage_type
+from ...bindings.queue import OutgoingMessage, QueueStore
 from ...bindings.table import OutgoingEntity
-from ...bindings.time_span import parse_time_span
 from ...triggers.base import Resources, Unsent
 from ...triggers.descriptor import Binding, FunctionDescriptor
 from ..config.connection import HOST_STORAGE
 from .blob_inputs import BlobsInput
+from .queue_output import QueueOutput
 from .table_bindings import TableInput, TableOutput
 
 #: Name, kind and content of a value on its way to or from a worker.
@@ -98,11 +95,7 @@ class Binder:
 
     def _queue_output(self, binding: Binding, resources: Resources) -> Put:
         store = resources.queues(binding.fields.get("connection") or "")
-        template = Template.parse(binding.fields["queueName"])
-        checked = storage_type(binding.storage).queue_name
-        delay = binding.fields.get("visibilityDelay")
-        wait = parse_time_span(delay) if delay else None
-        ttl = _time_to_live(binding.fields.get("timeToLive"))
+        output = QueueOutput(binding, self._function, self._clock)
 
         def put(
             outputs: Outputs,
@@ -111,13 +104,8 @@ class Binder:
             metadata: Mapping[str, Any],
             properties: dict[str, Any],
         ) -> None:
-            queue = checked(template.render(metadata, function=self._function, clock=self._clock))
-            visible_at = self._clock.now() + wait if wait else None
-            for body in message_bodies(kind, content, binding.name):
-                message = OutgoingMessage(
-                    queue=queue, body=body, visible_at=visible_at, ttl=ttl, properties=properties
-                )
-                outputs.messages.append((store, message))
+            messages = output.messages(kind, content, metadata, properties)
+            outputs.messages += [(store, message) for message in messages]
 
         return put
 
@@ -179,41 +167,3 @@ class Binder:
 
 def _blob(binding: Binding, resources: Resources) -> tuple[BlobStore, Template]:
     return resources.blobs(binding.fields.get("connection") or ""), Template.parse(binding.fields["path"])
-
-
-def _time_to_live(value: str | int | None) -> timedelta | None:
-    if value is None:
-        return DEFAULT_TTL
-    if str(value) == "-1":
-        return None
-    return parse_time_span(str(value))
-
-
-def message_bodies(kind: str, content: bytes, name: str) -> list[bytes]:
-    """The messages that one output value stands for (functions-semantics 1.8).
-
-    A JSON array, or text that is one, is one message for each element. Unlike Azure's host, a JSON object goes
-    out as it was written, not indented anew.
-    """
-    if kind == "bytes":
-        return [content]
-    text = content.strip()
-    looks_like_array = text.startswith(b"[") and text.endswith(b"]")
-    looks_like_object = text.startswith(b"{") and text.endswith(b"}")
-    if not looks_like_array and not looks_like_object:
-        return [content]
-    try:
-        value = msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
-        raise BindingError(
-            f"The output '{name}' looks like JSON but is none ({error}). Give it as bytes to send it as it is."
-        ) from error
-    return [_element(element) for element in value] if isinstance(value, list) else [content]
-
-
-def _element(element: Any) -> bytes:
-    if isinstance(element, str):
-        return element.encode()
-    if isinstance(element, bool):
-        return b"True" if element else b"False"
-    return b"" if element is None else msgspec.json.encode(element)

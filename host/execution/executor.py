@@ -109,9 +109,7 @@ class FunctionRunner:
         self._locks = locks
         policy = function.policy
         binder = Binder(function, resources)
-        self._attempts = Attempts(
-            function, binder, pool, resources.clock, stopping, observer, activity
-        )
+        self._attempts = Attempts(function, binder, pool, resources.clock, stopping, observer, activity)
         self._slots = asyncio.Semaphore(policy.concurrency) if policy.concurrency else None
         self._singleton = _function_singleton(policy.singleton)
         scope = self._singleton.scope if self._singleton else None

@@ -9,19 +9,15 @@ import contextlib
 import logging
 import queue
 import threading
-from datetime import datetime
 from typing import Any, TextIO
 
-import msgspec
-
-from ...bindings.clock import Clock, SystemClock, short_run_id
+from ...bindings.clock import Clock, SystemClock
 from ...bindings.counted import counted
+from .line import LogLine, json_line, readable_line
+from .log_files import LogFiles
 from .log_levels import LEVELS, LogLevels
 
 FORMATS = ("pretty", "plain", "json")
-
-_COLOURS = {"debug": "\x1b[2m", "warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[1;31m"}
-_RESET = "\x1b[0m"
 
 #: Characters that may wait for a terminal that does not take them; lines beyond that are counted and dropped.
 _MOST_WAITING = 64 * 1024 * 1024
@@ -42,6 +38,7 @@ class Log:
         #: The levels by category, as host.json has them.
         self.levels = LogLevels({})
         self._clock = clock or SystemClock()
+        self._files: LogFiles | None = None
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._counting = threading.Lock()
         self._waiting = 0
@@ -56,10 +53,15 @@ class Log:
         """Whether each run's beginning and end are wanted."""
         return self._least <= LEVELS["debug"]
 
+    def keep(self, files: LogFiles) -> None:
+        """Write lines to `files` too from now on: the host's own from information on, whatever the stream shows."""
+        self._files = files
+
     def say(self, level: str, text: str, *, category: str = "", **about: Any) -> None:
         """Write a line of the host's own, if such lines are shown; `about` as for `write`."""
-        if LEVELS.get(level, 20) >= self._least and (not category or self.levels.shows(category, level)):
-            self.write(level, text, **about)
+        number = LEVELS.get(level, 20)
+        if number >= self._least_kept and (not category or self.levels.shows(category, level)):
+            self._take(level, text, is_shown=number >= self._least, **about)
 
     def detail(self, text: str, *, category: str, **about: Any) -> None:
         """Write a line of those that Azure calls information and that are shown here when details are wanted."""
@@ -68,12 +70,37 @@ class Log:
 
     def pass_on(self, level: str, text: str, *, category: str, **about: Any) -> None:
         """Write what user code said, if that is shown; `about` as for `write`."""
-        if LEVELS.get(level, 20) >= self._least_of_users and self.levels.shows(category, level):
-            self.write(level, text, **about)
+        is_shown = LEVELS.get(level, 20) >= self._least_of_users
+        if (is_shown or self._files) and self.levels.shows(category, level):
+            self._take(level, text, is_shown=is_shown, **about)
 
     def write(self, level: str, text: str, *, function: str = "", invocation: str = "", **more: Any) -> None:
         """Write one line (or several, for a text that has several). May be called from any thread."""
-        line = self._line(level, text, function=function, invocation=invocation, **more)
+        self._take(level, text, is_shown=True, function=function, invocation=invocation, **more)
+
+    def _take(
+        self,
+        level: str,
+        text: str,
+        *,
+        is_shown: bool,
+        function: str = "",
+        invocation: str = "",
+        **more: Any,
+    ) -> None:
+        # File names that are no Unicode come with half a surrogate pair, which no stream takes.
+        text = text.encode("utf-8", "backslashreplace").decode()
+        line = LogLine(self._clock.now(), level, text, function, invocation, more)
+        if self._files:
+            self._files.add(line)
+        if is_shown:
+            self._show(self._text(line))
+
+    @property
+    def _least_kept(self) -> int:
+        return min(self._least, LEVELS["info"]) if self._files else self._least
+
+    def _show(self, line: str) -> None:
         with self._counting:
             # A line that finds nothing before it is taken however long it is.
             if self._waiting and self._waiting + len(line) > _MOST_WAITING:
@@ -95,25 +122,13 @@ class Log:
         self._released.set()
         self._lines.put(None)
         self._thread.join(timeout=5)
+        if self._files:
+            self._files.close()
 
-    def _line(self, level: str, text: str, *, function: str = "", invocation: str = "", **more: Any) -> str:
-        now = self._clock.now()
-        # File names that are no Unicode come with half a surrogate pair, which no stream takes.
-        text = text.encode("utf-8", "backslashreplace").decode()
-        if self._form == "json":
-            return _json(now, level, text, function, invocation, more)
-        return self._readable(now, level, text, function, invocation)
-
-    def _readable(self, now: datetime, level: str, text: str, function: str, invocation: str) -> str:
-        time = now.astimezone().strftime("%H:%M:%S.%f")[:-3]
-        about = f"{function} {short_run_id(invocation)}".strip()
-        colour, reset, dim = "", "", ""
-        if self._form == "pretty":
-            colour, reset, dim = _COLOURS.get(level, ""), _RESET, "\x1b[2m"
-        mark = f"{level.upper()} " if level in ("warning", "error", "critical") else ""
-        head = f"{dim}{time}{reset} " + (f"[{about}] " if about else "")
-        body = text.rstrip("\n").replace("\n", "\n    ")
-        return f"{head}{colour}{mark}{body}{reset if colour else ''}\n"
+    def _text(self, line: LogLine) -> str:
+        return (
+            json_line(line) if self._form == "json" else readable_line(line, colours=self._form == "pretty")
+        )
 
     def _write(self) -> None:
         ended = False
@@ -139,7 +154,8 @@ class Log:
     def _told_of_dropped(self, lines: int) -> str:
         verb = "was" if lines == 1 else "were"
         text = f"{counted(lines, 'line')} {verb} dropped: more came than could be written"
-        return self._line("warning", text) if self._form == "json" else f"({text})\n"
+        line = LogLine(self._clock.now(), "warning", text)
+        return self._text(line) if self._form == "json" else f"({text})\n"
 
 
 class LogHandler(logging.Handler):
@@ -165,13 +181,3 @@ def _category(logger: str) -> str:
     return ".".join(
         ["Host", *(part.replace("_", " ").title().replace(" ", "") for part in parts or ["general"])]
     )
-
-
-def _json(now: datetime, level: str, text: str, function: str, invocation: str, more: dict[str, Any]) -> str:
-    line: dict[str, Any] = {"time": now, "level": level, "message": text.rstrip("\n")}
-    if function:
-        line["function"] = function
-    if invocation:
-        line["invocation"] = invocation
-    line.update((key, value) for key, value in more.items() if value)
-    return msgspec.json.encode(line).decode() + "\n"

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from .logs import current_invocation
+from .progress import Progress, Tell
 
 
 class ThreadLocalStorage(threading.local):
@@ -88,6 +89,9 @@ class RetryContext:
 class Context:
     """One invocation, from the header of its `invoke` frame. Made in the thread that runs the function."""
 
+    #: How `progress` gets to the host.
+    tell: Tell | None = None
+
     def __init__(self, header: Mapping[str, Any], function_name: str, function_directory: str) -> None:
         self._header = header
         self.invocation_id: str = header["invocation"]
@@ -113,6 +117,29 @@ class Context:
     def retry_context(self) -> RetryContext:
         """The attempts so far."""
         return RetryContext(self._header.get("retry") or {})
+
+    def set_progress(self, progress: float, status: Any = None) -> None:
+        """Report how far this run is, from 0 to 1, and if given a status as by `set_custom_status`.
+
+        From any thread and as often as you like: about ten a second are passed on, the last one always. Raises
+        `TypeError` or `ValueError` for what is no share of 1, or no JSON.
+        """
+        if status is None:
+            self.progress.set(progress)
+        else:
+            self.progress.set(progress, status)
+
+    def set_custom_status(self, status: Any) -> None:
+        """Report a status of your own, shown beside the progress: up to 16 KiB of what JSON can hold; None for none.
+
+        Raises `TypeError` or `ValueError` for anything else.
+        """
+        self.progress.set(status=status)
+
+    @cached_property
+    def progress(self) -> Progress:
+        """What this run has said of itself."""
+        return Progress(self.tell)
 
     @cached_property
     def metadata(self) -> dict[str, Any]:

@@ -39,6 +39,12 @@ class Worker(Protocol):
     def leave_thread(self, invocation: Invocation) -> None:
         """Its work there is done; for the loop alone."""
 
+    def report(self, frame: list[bytes]) -> None:
+        """Send what a run says of itself."""
+
+    def later(self, seconds: float, work: Callable[[], None]) -> None:
+        """Have `work` called on the loop after that time."""
+
 
 class Invocation:
     """State of one `invoke` frame until its `result` has gone out."""
@@ -76,7 +82,7 @@ class Invocation:
             self.started = time.monotonic()
             arguments = self.bind(body, inputs)
             returned = self._call(arguments)
-            self._succeed(self.function.results(arguments, returned))
+            self._succeed(self._results(arguments, returned))
         except BaseException as error:
             self.fail(error)
 
@@ -86,6 +92,7 @@ class Invocation:
         arguments = function.arguments(self.header, body, inputs)
         if function.context_parameter:
             self._context = arguments[function.context_parameter]
+            self._context.tell = self
         return arguments
 
     def _call(self, arguments: dict[str, Any]) -> Any:
@@ -118,7 +125,7 @@ class Invocation:
                 arguments = self.bind(body, inputs)
                 called = function.call(**arguments)
                 returned = await called if asyncio.iscoroutine(called) else called
-                result = function.results(arguments, returned)
+                result = self._results(arguments, returned)
             else:
                 result = await function.through(self, body, inputs)
             if result.stream is None:
@@ -157,6 +164,9 @@ class Invocation:
         """Send the result that tells why there is none."""
         self._finish({"type": "result", "id": self.id, "kind": "none", "error": error_info(error)})
 
+    def _results(self, arguments: dict[str, Any], returned: Any) -> Any:
+        return self.function.results(arguments, returned, replies="replies" in self.header)
+
     def _succeed(self, result: Any) -> None:
         if result.stream is not None:
             # Only the loop knows how much the receiver has taken.
@@ -194,6 +204,8 @@ class Invocation:
         maker.add_done_callback(lambda _: self._leave(done))
 
     def _leave(self, last: list[bytes]) -> None:
+        if self._context is not None:
+            self._context.progress.end()
         self._worker.output.finish(self.name)
         self._worker.send(last, self)
 
@@ -219,6 +231,19 @@ class Invocation:
                 # Too late for a failed result: whoever reads the log should know all the same.
                 logging.getLogger().error("%s", told["traceback"])
             self._finish({"type": "chunk", "id": self.id, "end": True, "error": told}, maker=result.maker)
+
+    # -- what it says of itself
+
+    def progress(self, progress: float | None, status: bytes) -> None:
+        """Tell the host how far it is, and its status."""
+        header: dict[str, Any] = {"type": "progress", "id": self.id}
+        if progress is not None:
+            header["progress"] = progress
+        self._worker.report(frame(encode(header), status))
+
+    def later(self, seconds: float, work: Callable[[], None]) -> None:
+        """Have `work` called on the loop after that time."""
+        self._worker.later(seconds, work)
 
     # -- cancellation
 

@@ -43,6 +43,8 @@ class WorkerServer(asyncio.BufferedProtocol):
         self._threads = WorkThreads(default_count())
         self._collecting: set[asyncio.Task[None]] = set()
         self._draining = False
+        #: Whether this process is a fork that user code made.
+        self._forked_off = False
         self._dropped = 0
         self._audit = audit.WriteAudit(self._wrote)
         self.output = logs.Output(self._log)
@@ -201,6 +203,16 @@ class WorkerServer(asyncio.BufferedProtocol):
             invocation.in_thread = False
             self._threads.done()
 
+    def report(self, frame: list[bytes]) -> None:
+        """Send what a run says of itself; from any thread."""
+        if not self._forked_off:
+            self.send(frame)
+
+    def later(self, seconds: float, work: Callable[[], None]) -> None:
+        """Have `work` called on the loop after that time; from any thread."""
+        if not self._forked_off:
+            self._loop.call_soon_threadsafe(self._loop.call_later, seconds, work)
+
     def _over(self, invocation: Invocation) -> None:
         self._invocations.pop(invocation.id, None)
         self.leave_thread(invocation)
@@ -258,6 +270,7 @@ class WorkerServer(asyncio.BufferedProtocol):
 
     def _forked(self) -> None:
         """This process is a fork, and no worker: where it would send its result, it ends."""
+        self._forked_off = True
         self.output.detach()
         self.send = lambda frame, ended=None: exits.leave(0)
 

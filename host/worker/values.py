@@ -82,11 +82,14 @@ class LoadedFunction:
             arguments[self.context_parameter] = Context(header, self.name, self.directory)
         return arguments
 
-    def results(self, arguments: Mapping[str, Any], returned: Any) -> Result:
-        """What the call gave, encoded. Raises `BindError` for a value that its binding does not take."""
+    def results(self, arguments: Mapping[str, Any], returned: Any, *, replies: bool = False) -> Result:
+        """What the call gave, encoded; with `replies` also what is returned without a binding for it.
+
+        Raises `BindError` for a value that its binding does not take.
+        """
         if returned is None and not self._outs:
             return NOTHING
-        return self._results.encode(arguments, returned)
+        return self._results.encode(arguments, returned, replies=replies)
 
     def _add_inputs(
         self, arguments: dict[str, Any], header: Mapping[str, Any], contents: Sequence[bytes]

@@ -9,7 +9,6 @@ from typing import Any, Generic, NamedTuple, NoReturn, TypeVar, Union, get_args,
 
 from .converters import accepts_output, holds_azure
 from .errors import BindError
-from .values_azure import is_instance
 from .values_json import dump, is_json_type
 
 T = TypeVar("T")
@@ -56,7 +55,8 @@ class Out(Generic[T]):
 #: What an output takes, for people; Azure takes what stands before the semicolon.
 _WANTED = {
     "http": "func.HttpResponse or str; here also dict, list, a dataclass, a model, or an iterator of chunks",
-    "queue": "str, bytes, func.QueueMessage or a list of them; here also dict, a dataclass or a model",
+    "queue": "str, bytes, func.QueueMessage or a list of them; here also dict, a dataclass or a model, and messages "
+    "with a session_id and the like",
     "blob": "str, bytes, bytearray or anything with read(); here also dict, list, a dataclass or a model",
 }
 
@@ -83,10 +83,15 @@ def takes(binding_type: str, annotation: Any) -> bool:
     if kind in (bytes, bytearray):
         return True
     if binding_type == "queue":
-        return issubclass(kind, Iterable)
+        return issubclass(kind, Iterable) or looks_like_message(kind)
     if binding_type == "blob":
         return callable(getattr(kind, "read", None))
     return kind in (int, float, bool)
+
+
+def looks_like_message(kind: Any) -> bool:
+    """Whether a class, or a value, has what messages of other queues have, such as those of azure.servicebus."""
+    return hasattr(kind, "body") and hasattr(kind, "session_id")
 
 
 def to_any(value: Any, where: str) -> Encoded:
@@ -106,34 +111,6 @@ def content(value: Any, where: str) -> Encoded | None:
     if is_json_type(type(value)):
         return "json", dump(value, where)
     return None
-
-
-def to_queue(value: Any, where: str) -> Encoded:
-    """One message, or a JSON array of messages."""
-    if isinstance(value, list):
-        return "json", dump([_queue_item(item, where) for item in value], where)
-    encoded = content(value, where)
-    if encoded is not None:
-        return encoded
-    if is_instance(value, "QueueMessage"):
-        # As bytes it is one message, whatever its text looks like.
-        return "bytes", value.get_body()
-    if isinstance(value, Iterable):
-        return to_queue(list(value), where)
-    return refuse(value, where, "text, bytes, func.QueueMessage, a dict, or a list of them")
-
-
-def _queue_item(item: Any, where: str) -> Any:
-    if is_instance(item, "QueueMessage"):
-        try:
-            return item.get_body().decode()
-        except UnicodeDecodeError:
-            raise BindError(
-                f"{where} was given a list with a binary message; only a single message can be binary."
-            ) from None
-    if isinstance(item, str) or is_json_type(type(item)):
-        return item
-    return refuse(item, f"{where}, in a list of messages,", "text, func.QueueMessage or a dict")
 
 
 def to_blob(value: Any, where: str) -> Encoded:

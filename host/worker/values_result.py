@@ -10,7 +10,8 @@ from .errors import BindError
 from .signature import Signature
 from .values_batch import report
 from .values_http import media_type, respond
-from .values_output import NOTHING, Encode, Result, check_awaited, to_any, to_blob, to_queue
+from .values_output import NOTHING, Encode, Result, check_awaited, to_any, to_blob
+from .values_queue import answer, to_queue
 from .values_registry import encoder
 
 _RETURN = "$return"
@@ -50,8 +51,11 @@ class Results:
             and (types.keys() == {_RETURN} or (not types and self._may_return))
         )
 
-    def encode(self, arguments: Mapping[str, Any], returned: Any) -> Result:
-        """The result of one call. Raises `BindError` for a value that its binding does not take."""
+    def encode(self, arguments: Mapping[str, Any], returned: Any, *, replies: bool = False) -> Result:
+        """The result of one call. Raises `BindError` for a value that its binding does not take.
+
+        With `replies` somebody waits for what is returned, whether there is a binding for it or not.
+        """
         if self._only_answers:
             return self._respond(returned)
         values = self._values(arguments, returned)
@@ -60,7 +64,7 @@ class Results:
             for name, encode in self._encoders.items()
             if name in values
         ]
-        result = self._result(values, outputs, returned)
+        result = self._result(values, outputs, returned, replies=replies)
         return result._replace(outputs=outputs) if outputs else result
 
     def _values(self, arguments: Mapping[str, Any], returned: Any) -> dict[str, Any]:
@@ -72,7 +76,9 @@ class Results:
             values.update((name, returned[name]) for name in self._names if name in returned)
         return {name: value for name, value in values.items() if value is not None}
 
-    def _result(self, values: dict[str, Any], outputs: list[tuple[str, str, bytes]], returned: Any) -> Result:
+    def _result(
+        self, values: dict[str, Any], outputs: list[tuple[str, str, bytes]], returned: Any, *, replies: bool
+    ) -> Result:
         """What whoever waits for the call is told."""
         if self._response in values:
             return self._respond(values[self._response])
@@ -83,9 +89,11 @@ class Results:
         if _RETURN in self._names:
             # What goes to a queue or blob is the caller's answer as well, as the .NET host has it.
             _, kind, body = next(output for output in outputs if output[0] == _RETURN)
-            return Result(kind, None, body) if self._answers else NOTHING
+            return Result(*answer(kind, body)) if self._answers or replies else NOTHING
         if isinstance(returned, Mapping) and not self._answers and not self._names.isdisjoint(returned):
             return NOTHING
+        if replies and not self._answers:
+            return Result(*_reply(returned))
         if not self._may_return:
             check_awaited(returned, "The result")
             raise BindError(
@@ -105,6 +113,11 @@ class Results:
                 "func.HttpResponse(body, mimetype=…)."
             )
         return respond(value, where, self._media_type)
+
+
+def _reply(returned: Any) -> tuple[str, None, bytes]:
+    kind, body = to_any(returned, "The reply")
+    return kind, None, body
 
 
 def _types(function: Mapping[str, Any]) -> Iterator[str]:

@@ -50,6 +50,8 @@ class Generation:
         #: No worker is started any more.
         self._stopped = False
         self._deaths = 0
+        #: Workers that ended unasked while they served.
+        self.losses = 0
         self._solo = Solo(self._start_for_suspects)
 
     async def start(self) -> None:
@@ -213,6 +215,7 @@ class Generation:
             self._deaths = 0
         pause = BACK_OFF[min(self._deaths, len(BACK_OFF) - 1)]
         self._deaths += 1
+        self.losses += 1
         self._report(f"Worker {worker.pid} is gone: {reason}. A new one is being started.")
         await self._replace(pause)
 

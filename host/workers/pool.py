@@ -32,6 +32,8 @@ class Pool:
         self._errors: dict[str, ErrorInfo] = {}
         self._retiring: dict[asyncio.Task[None], Generation] = {}
         self._generations: list[Generation] = []
+        #: Of generations that serve no more.
+        self._past_losses = 0
 
     async def begin(self, settings: WorkerSettings | None = None) -> Generation:
         """A new generation, which serves nothing yet. Raises `WorkerStartError`: then all stays as it was."""
@@ -91,6 +93,11 @@ class Pool:
         """The process ids of all workers that serve."""
         return [pid for generation in self._generations for pid in generation.pids]
 
+    @property
+    def losses(self) -> int:
+        """Workers that ended unasked so far, each of which was replaced."""
+        return self._past_losses + sum(generation.losses for generation in self._generations)
+
     def kill(self) -> None:
         """End all workers now, without waiting for it."""
         for generation in self._generations:
@@ -121,6 +128,7 @@ class Pool:
         used = set(self._serving.values())
         for generation in [one for one in self._generations[:-1] if one not in used]:
             self._generations.remove(generation)
+            self._past_losses += generation.losses
             task = asyncio.get_running_loop().create_task(generation.retire())
             self._retiring[task] = generation
             task.add_done_callback(self._retiring.pop)

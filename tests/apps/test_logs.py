@@ -11,6 +11,8 @@ import pytest
 from apps.serving import Host, copy_app, serve
 from e2e.running import funchost
 
+from funchost.bindings.clock import short_run_id
+
 MODELS = ["v1", "v2"]
 
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
@@ -40,7 +42,7 @@ def does(host: Host, deed: str, function: str = "plain") -> str:
     """Have the function do something; returns what its lines begin with."""
     answer = host.get(f"/api/{function}?do={deed}")
     assert answer.status == 200, host.log
-    return f"[{function} {answer.text[:8]}]"
+    return f"[{function} {short_run_id(answer.text)}]"
 
 
 def settled(host: Host) -> str:
@@ -258,7 +260,7 @@ def test_a_request_is_told_with_its_reason_and_the_id_that_the_function_sees(ver
     assert re.fullmatch(UUID, run)
     verbose.wait_for(f"Executing 'Functions.plain' (Reason='{CALLED}', Id={run})\n")
     verbose.wait_for(re.compile(rf"Executed 'Functions\.plain' \(Succeeded, Id={run}, Duration=\d+ms\)\n"))
-    lines = [line for line in verbose.log.splitlines() if f"[plain {run[:8]}]" in line]
+    lines = [line for line in verbose.log.splitlines() if f"[plain {short_run_id(run)}]" in line]
     assert "Executing" in lines[0] and "Executed" in lines[-1]
     assert not any("Trigger Details" in line for line in lines)
 

@@ -101,7 +101,9 @@ def test_a_response_that_cannot_be_sent_is_told_with_its_invocation(
 ) -> None:
     assert host.get(f"/api/{function}").status == 500
 
-    host.wait_for(re.compile(rf"\[{function} [0-9a-f]{{8}}\] ERROR The response cannot be sent: .*{why}"))
+    host.wait_for(
+        re.compile(rf"\[{function} [0-9a-f]{{4}}-7[0-9a-f]{{3}}\] ERROR The response cannot be sent: .*{why}")
+    )
 
 
 def test_the_sdk_does_not_speak_of_auth_levels_unless_details_are_wanted(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 import pytest
 
 from funchost.bindings.aws.s3_blobs import S3Blobs
-from funchost.bindings.blob import BlobStore, ContainerMissing
+from funchost.bindings.blob import BlobStore, ContainerMissing, ListedContainers
 from funchost.bindings.errors import BindingError
 from funchost.bindings.file_content import STREAM_FROM
 
@@ -210,3 +210,19 @@ async def test_blob_names_tell_capitals_apart(blobs: BlobStore) -> None:
     await blobs.put("orders", "A", b"big")
     found = await blobs.get("orders", "a")
     assert found is not None and found[1] == b"small"
+
+
+async def test_a_blob_has_the_type_that_was_given_for_as_long_as_it_is_that_version(blobs: BlobStore) -> None:
+    await blobs.put("orders", "a.json", b"1", content_type="text/x-order", metadata={"k": "v"})
+    info = await blobs.info("orders", "a.json")
+    assert info is not None and (info.content_type, info.metadata) == ("text/x-order", {"k": "v"})
+    await blobs.put("orders", "a.json", b"22")
+    info = await blobs.info("orders", "a.json")
+    assert info is not None and (info.content_type, info.metadata) == ("application/json", {})
+
+
+async def test_the_containers_that_hold_blobs_are_known(blobs: BlobStore) -> None:
+    assert isinstance(blobs, ListedContainers)
+    await blobs.put("orders", "a", b"1")
+    assert "orders" in await blobs.containers()
+    assert sorted(await blobs.containers()) == list(await blobs.containers())

@@ -113,3 +113,50 @@ async def test_a_lease_given_back_between_the_refusal_and_the_wait_is_not_missed
 async def test_a_wait_ends_at_its_limit(leases: Leases) -> None:
     await leases.take()
     await asyncio.wait_for(leases.store.wait(timedelta(milliseconds=10)), DEADLINE)
+
+
+async def test_all_leases_that_are_held_are_listed_by_name(leases: Leases) -> None:
+    assert await leases.store.list() == []
+    second = await leases.take("totals", "host-2")
+    first = await leases.take("report")
+    given_back = await leases.take("scan")
+    await leases.store.release(given_back)
+    held = await leases.store.list()
+    assert [each.lease for each in held] == [first, second]
+    assert all(each.ends_in is None or 0 < each.ends_in <= 15 for each in held)
+
+
+async def test_a_lease_that_has_ended_is_not_listed(leases: Leases) -> None:
+    await leases.take()
+    leases.clock.advance(LEASE_PERIOD)
+    assert await leases.store.list() == []
+
+
+async def test_a_broken_lease_is_free_and_its_holder_has_lost_it(leases: Leases) -> None:
+    broken = await leases.take()
+    assert await leases.store.break_("totals")
+    assert await leases.store.list() == []
+    later = await leases.take(owner="host-2")
+    assert later.fence > broken.fence
+    assert not await leases.store.renew(broken)
+    await leases.store.release(broken)
+    assert await leases.store.renew(later)
+
+
+async def test_the_holder_of_a_broken_lease_learns_of_it_though_nobody_took_it(leases: Leases) -> None:
+    broken = await leases.take()
+    assert await leases.store.break_("totals")
+    assert not await leases.store.renew(broken)
+
+
+async def test_there_is_nothing_to_break_where_nobody_holds_it(leases: Leases) -> None:
+    assert not await leases.store.break_("totals")
+    await leases.store.release(await leases.take())
+    assert not await leases.store.break_("totals")
+
+
+async def test_a_wait_ends_when_a_lease_is_broken(leases: Leases) -> None:
+    await leases.take()
+    assert await leases.store.acquire("totals", "host-2") is None
+    await leases.store.break_("totals")
+    await asyncio.wait_for(leases.store.wait(HOUR), DEADLINE)

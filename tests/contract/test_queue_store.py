@@ -285,6 +285,27 @@ async def test_poison_takes_the_place_of_the_message(queues: Queues) -> None:
     assert (moved.body, moved.properties, moved.dequeue_count) == (b"a", {"poison": {"error": "E"}}, 1)
 
 
+async def test_what_is_sent_with_poison_arrives_with_it(queues: Queues) -> None:
+    await queues.send(b"a")
+    poison = OutgoingMessage(queue="orders-poison", body=b"a")
+    reply = OutgoingMessage(queue="replies", body=b"failed")
+    await queues.store.poison(await queues.receive_one(), poison, [reply])
+    assert await queues.bodies("orders-poison") == [b"a"]
+    assert await queues.bodies("replies") == [b"failed"]
+    assert await queues.receive() == []
+
+
+async def test_what_is_too_large_to_be_sent_with_poison_leaves_all_as_it_was(queues: Queues) -> None:
+    await queues.send(b"a")
+    message = await queues.receive_one()
+    poison = OutgoingMessage(queue="orders-poison", body=b"a")
+    reply = OutgoingMessage(queue="replies", body=b"x" * 2 * 1024 * 1024)
+    with pytest.raises(MessageTooLarge):
+        await queues.store.poison(message, poison, [reply])
+    assert await queues.bodies("orders-poison") == []
+    await queues.store.complete([message])
+
+
 @not_on_sqs("SQS makes no exception from its limit")
 async def test_a_body_over_the_limit_can_still_be_given_up(queues: Queues) -> None:
     await queues.send(b"a")

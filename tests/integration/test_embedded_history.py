@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from funchost.bindings import embedded_history, history_text
+from funchost.bindings import embedded_history, history_query, history_text
 from funchost.bindings.clock import new_run_id
 from funchost.bindings.embedded_audit import AuditLog
 from funchost.bindings.embedded_history import EmbeddedHistory
@@ -392,10 +392,17 @@ async def test_a_word_that_many_runs_have_is_found_in_order(
     history: EmbeddedHistory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(history_text, "_MANY", 5)
+    monkeypatch.setattr(history_query, "_LOT", 2)
     runs = the_runs()
     await history.record(runs)
-    expected = [one.id for one in reversed(runs) if b"odd" in one.input.data and one.function == "Mail"]
-    assert await ids(history, search="odd", functions=("mail",)) == expected
+    expected = [one.id for one in reversed(runs) if b"odd" in one.input.data and one.function == "Nightly"]
+    assert await ids(history, search="odd", functions=("nightly",)) == expected
+    assert await history.count(RunFilter(search="odd", functions=("nightly",))) == len(expected)
+    assert [one.id async for one in history.all(RunFilter(search="odd"))] == [
+        one.id for one in runs if b"odd" in one.input.data
+    ]
+    page = await history.list(RunFilter(search="odd", functions=("nightly",)), 3, expected[2])
+    assert [one.id for one in page] == expected[3:6]
 
 
 async def test_what_is_told_anew_is_found_by_its_new_words_only(
@@ -415,7 +422,7 @@ async def test_what_is_told_anew_is_found_by_its_new_words_only(
 
 async def test_a_large_content_stands_in_a_private_file(store: Store, history: EmbeddedHistory) -> None:
     data = b"x" * (INLINE + 1)
-    large = run(input=Kept("bytes", data, len(data)))
+    large = run(input=Kept("bytes", data[:INLINE], len(data)))
     history.write_content(large.id, "input", data)
     await history.record([large])
     found = await history.get(large.id)
@@ -424,8 +431,12 @@ async def test_a_large_content_stands_in_a_private_file(store: Store, history: E
     (path,) = (store.folder / "runs").rglob("*.input")
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
-    assert await total(store) == (size := (await total(store))[1], size)
-    assert size > len(data)
+
+
+async def test_a_content_of_any_size_may_stand_in_the_record(history: EmbeddedHistory) -> None:
+    large = run(input=text("x" * (INLINE * 4)))
+    await history.record([large])
+    assert await history.get(large.id) == large
 
 
 async def test_a_small_content_is_that_of_the_record(history: EmbeddedHistory) -> None:
@@ -477,6 +488,15 @@ async def test_runs_go_by_size_the_oldest_first(
     assert await ids(history) == [one.id for one in reversed(runs[5:])]
     assert await total(store) == (size // 2, size // 2)
     assert await history.sweep(START, size // 2) == 0
+
+
+async def test_files_count_with_their_runs(history: EmbeddedHistory) -> None:
+    runs = [run(n, input=Kept("bytes", b"x", 100_000)) for n in range(4)]
+    for one in runs:
+        history.write_content(one.id, "input", b"x" * 100_000)
+    await history.record(runs)
+    assert await history.sweep(START, 250_000) == 2
+    assert await ids(history) == [runs[3].id, runs[2].id]
 
 
 async def test_what_still_runs_is_not_removed(history: EmbeddedHistory) -> None:

@@ -326,6 +326,25 @@ async def test_a_connection_without_a_request_is_closed_in_time(open_site: Open)
     assert await site.raw(b"") == b""
 
 
+async def test_a_held_function_answers_503_to_who_may_call_it_and_what_runs_goes_on(open_site: Open) -> None:
+    site = await open_site()
+    gate = Gate()
+    await site.serve("F", gate, route="f", authLevel="function")
+    await site.serve("G", Recorder(), route="g")
+    running = asyncio.create_task(site.fetch("/api/f?code=F"))
+    await gate.begun.acquire()
+    site.front.hold(["F"])
+    async with site.client.get(f"http://127.0.0.1:{site.port}/api/f?code=F") as refused:
+        assert (refused.status, await refused.text()) == (503, "This function is paused.")
+        assert int(refused.headers["Retry-After"]) > 0
+    assert (await site.fetch("/api/f"))[0] == 401
+    assert (await site.fetch("/api/g"))[0] == 200
+    gate.open.set()
+    assert (await running)[0] == 200
+    site.front.hold([])
+    assert (await site.fetch("/api/f?code=F"))[0] == 200
+
+
 async def test_a_disabled_function_is_401_then_404_and_runs_for_the_master_key(open_site: Open) -> None:
     site = await open_site()
     await site.serve("F", Recorder(), authLevel="function", disabled=True)

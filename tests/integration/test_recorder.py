@@ -201,6 +201,34 @@ async def test_a_run_that_has_just_begun_has_no_record_unless_one_is_asked_for(b
     assert (await bench.end(second)).state is RunState.SUCCEEDED
 
 
+@pytest.mark.parametrize("mode", [HistoryMode.NONE, HistoryMode.FAILURES])
+@pytest.mark.parametrize(
+    "event",
+    [
+        TriggerEvent(
+            kind="http",
+            data={"method": "GET", "url": "http://a/", "headers": [], "params": {}},
+            run_id="run-1",
+        ),
+        TriggerEvent(kind="queue", cause=Cause(properties={"callbackUrl": "http://a/"})),
+    ],
+)
+async def test_what_somebody_will_ask_for_is_kept_whatever_the_function_says(
+    bench: Bench, event: TriggerEvent, mode: HistoryMode
+) -> None:
+    run = bench.start(event, mode)
+    await bench.recorder.keep(run.invocation_id)
+    assert (await bench.history.get(run.invocation_id)).state is RunState.RUNNING
+    assert (await bench.end(run)).state is RunState.SUCCEEDED
+
+
+async def test_the_record_of_a_run_that_has_ended_is_durable_once_it_is_asked_for(bench: Bench) -> None:
+    run = bench.start()
+    bench.finish(run)
+    await bench.recorder.keep(run.invocation_id)
+    assert (await bench.history.get(run.invocation_id)).state is RunState.SUCCEEDED
+
+
 async def test_progress_is_recorded_while_it_runs(bench: Bench) -> None:
     run = bench.start()
     bench.recorder.progressed(run.invocation_id, 0.4, {"step": "resize"})

@@ -25,7 +25,8 @@ from funchost.bindings.embedded_queue import EmbeddedQueues
 from funchost.bindings.errors import StoreError, StoreInUseError
 from funchost.bindings.presence import Presence
 from funchost.bindings.queue import OutgoingMessage
-from funchost.bindings.store import SCHEMA_VERSION, Store
+from funchost.bindings.store import Store
+from funchost.bindings.store_schema import SCHEMA_VERSION
 
 DEADLINE = 20.0
 HOUR = timedelta(hours=1)

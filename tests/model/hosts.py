@@ -28,7 +28,7 @@ T = TypeVar("T")
 HOSTS = ("A", "B")
 OUTSIDE = "outside"
 
-_TABLES = ("messages", "entities", "hosts", "leases", "signals")
+_TABLES = ("messages", "dedup_ids", "entities", "hosts", "leases", "signals")
 
 
 class WallClock(ManualClock):

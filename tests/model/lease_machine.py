@@ -113,6 +113,14 @@ class LeaseMachine(RuleBasedStateMachine):
         if holder and holder[0] is grant and self.is_freed_by_release(grant):
             del self.held[grant.lease.name]
 
+    @step("awake", host=chosen_by("awake"), name=st.sampled_from(NAMES))
+    def break_(self, host: str, name: str) -> None:
+        was_held = self.is_held(name)
+        broken = self.do(self.leases(host).break_(name))
+        assert broken or not was_held, f"{name} is held, and was not broken"
+        if broken:
+            self.held.pop(name, None)
+
     @step(by=passing, set_by=settings_of_clocks)
     def time_passes(self, by: timedelta, set_by: timedelta) -> None:
         """Goes on `by`; the wall clock is set `set_by` besides, which must not matter."""

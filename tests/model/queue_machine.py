@@ -47,6 +47,9 @@ settings_of_clocks = st.sampled_from(
 #: Whether one of the messages is refused, and with it all else.
 refusals = st.sampled_from([False, False, False, True])
 rows = st.sampled_from([None, None, "row-1", "row-2"])
+sessions = st.sampled_from([None, None, "anna", "bert"])
+priorities = st.sampled_from([4, 4, 4, 9, 0])
+dedup_ids = st.sampled_from([None, None, None, "1", "2"])
 
 
 class QueueMachine(RuleBasedStateMachine):
@@ -111,9 +114,9 @@ class QueueMachine(RuleBasedStateMachine):
 
     # -- sending
 
-    @initialize(number=st.integers(2, 4))
-    def begin_with_jobs(self, number: int) -> None:
-        messages = [self.message("jobs") for _ in range(number)]
+    @initialize(number=st.integers(2, 4), session=sessions)
+    def begin_with_jobs(self, number: int, session: str | None = None) -> None:
+        messages = [self.message("jobs", session_id=session) for _ in range(number)]
         self.do(self.queues(OUTSIDE).send(messages))
         self.model.send(messages)
 
@@ -124,6 +127,9 @@ class QueueMachine(RuleBasedStateMachine):
         delay=delays,
         ttl=lifetimes,
         row=rows,
+        session=sessions,
+        priority=priorities,
+        dedup_id=dedup_ids,
         too_large=refusals,
     )
     def send(
@@ -133,9 +139,14 @@ class QueueMachine(RuleBasedStateMachine):
         delay: timedelta,
         ttl: timedelta | None,
         row: str | None,
+        session: str | None,
+        priority: int,
+        dedup_id: str | None,
         too_large: bool,
     ) -> None:
-        messages = [self.message(queue, delay, ttl) for _ in range(number)] + too_large * [TOO_LARGE]
+        said = {"session_id": session, "priority": priority, "dedup_id": dedup_id}
+        messages = [self.message(queue, delay, ttl, **said) for _ in range(number)]
+        messages += too_large * [TOO_LARGE]
         if self.is_let_in(self.queues(OUTSIDE).send(messages, entities(row)), row, too_large):
             self.model.send(messages, row)
 
@@ -159,6 +170,9 @@ class QueueMachine(RuleBasedStateMachine):
             assert message.next_visible_at == kept.visible_at, message
             assert message.expires_at == kept.expires_at, message
             assert message.properties == kept.properties, message
+            assert (message.group, message.priority) == (kept.session, kept.priority), message
+        ranks = [message.priority for message in got]
+        assert ranks == sorted(ranks, reverse=True), "the order of what was received"
         self._was_received = True
         given = [(message, wanted[message.body]) for message in got]
         return multiple(*(Delivery(message, kept, kept.turn, host) for message, kept in given))
@@ -232,8 +246,8 @@ class QueueMachine(RuleBasedStateMachine):
         assert {entity.row_key for entity in kept} == self.model.entities
         for depth in self.do(self.queues(OUTSIDE).depths()):
             states = [self.model.state(message) for message in self.model.in_order(depth.queue)]
-            counted = [states.count(state) for state in ("visible", "delayed", "in flight")]
-            assert [depth.visible, depth.delayed, depth.in_flight] == counted, depth.queue
+            counted = [states.count(state) for state in ("visible", "delayed", "in flight", "waiting")]
+            assert [depth.visible, depth.delayed, depth.in_flight, depth.waiting] == counted, depth.queue
 
     def teardown(self) -> None:
         if self.is_whole:
@@ -242,11 +256,12 @@ class QueueMachine(RuleBasedStateMachine):
     # -- helpers
 
     def message(
-        self, queue: str, delay: timedelta = timedelta(0), ttl: timedelta | None = None
+        self, queue: str, delay: timedelta = timedelta(0), ttl: timedelta | None = None, **said: Any
     ) -> OutgoingMessage:
         """The next message."""
         visible_at = self.clock.now() + delay if delay else None
-        return OutgoingMessage(queue=queue, body=b"m%d" % next(self._numbers), visible_at=visible_at, ttl=ttl)
+        body = b"m%d" % next(self._numbers)
+        return OutgoingMessage(queue=queue, body=body, visible_at=visible_at, ttl=ttl, **said)
 
     def is_let_in(self, sending: Coroutine[Any, Any, None], row: str | None, too_large: bool) -> bool:
         """Take a step that sends; whether the model, too, lets in all of it."""

@@ -23,8 +23,9 @@ from funchost.bindings.table import TableStore
 T = TypeVar("T")
 
 _HELD = """
-SELECT body, owner, visible_at, dequeue_count, properties FROM messages
-WHERE queue = ? AND (expires_at IS NULL OR expires_at > ?) ORDER BY visible_at, id
+SELECT body, owner, visible_at, due_at, dequeue_count, properties FROM messages
+WHERE queue = :queue AND (expires_at IS NULL OR expires_at > :now)
+ORDER BY visible_at > :now, CASE WHEN visible_at <= :now THEN -priority END, visible_at, id
 """
 
 
@@ -84,9 +85,10 @@ class EmbeddedMachine(QueueMachine):
     def held(self, queue: str) -> list[tuple[Any, ...]]:
         # The rows themselves: to peek would take as long as all the rest. The end of each schedule does.
         now = milliseconds(self.clock.now())
+        rows = self._shared.rows.execute(_HELD, {"queue": queue, "now": now})
         return [
-            (body, _state(owner, visible_at, now), count, json.loads(properties or "{}"))
-            for body, owner, visible_at, count, properties in self._shared.rows.execute(_HELD, (queue, now))
+            (body, _state(owner, visible_at, due_at, now), count, json.loads(properties or "{}"))
+            for body, owner, visible_at, due_at, count, properties in rows
         ]
 
     # -- when steps can be taken
@@ -113,7 +115,8 @@ class EmbeddedMachine(QueueMachine):
         """The hosts that can sweep away something that has expired."""
         now = self.clock.now()
         over = any(kept.expires_at and kept.expires_at <= now for kept in self.model.messages)
-        return self.awake() if over else []
+        ended = any(ends <= now for ends in self.model.ids.values())
+        return self.awake() if over or ended else []
 
     # -- steps
 
@@ -160,7 +163,9 @@ class EmbeddedMachine(QueueMachine):
         self.do(self._fleet.close())
 
 
-def _state(owner: str | None, visible_at: int, now: int) -> str:
+def _state(owner: str | None, visible_at: int, due_at: int | None, now: int) -> str:
+    if due_at is not None:
+        return "waiting"
     return "visible" if visible_at <= now else "in flight" if owner else "delayed"
 
 

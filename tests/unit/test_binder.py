@@ -13,7 +13,8 @@ from funchost.bindings.errors import BindingError
 from funchost.bindings.memory_blobs import MemoryBlobs
 from funchost.bindings.memory_queues import MemoryQueues
 from funchost.bindings.queue import OutgoingMessage
-from funchost.host.execution.binder import Binder, Outputs, message_bodies
+from funchost.host.execution.binder import Binder, Outputs
+from funchost.host.execution.queue_output import message_bodies
 from funchost.triggers.base import Unsent
 from funchost.triggers.descriptor import Binding
 

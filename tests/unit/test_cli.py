@@ -8,7 +8,6 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import click
 import pytest
@@ -18,11 +17,13 @@ from funchost.bindings.errors import ConfigurationError, NotFound
 from funchost.bindings.queue import PeekedMessage
 from funchost.host.cli.app import next_step
 from funchost.host.cli.main import cli
-from funchost.host.cli.message import message_document, message_text, printable
+from funchost.host.cli.message import message_text, printable
 from funchost.host.cli.options import App, Content, Duration, Group, Moment, Port, app_options
 from funchost.host.cli.output import Exit, Failure, emit_table, explained
-from funchost.host.cli.queues import age_text, visible_from
-from funchost.host.cli.show import Timer, function_row, timer_text
+from funchost.host.cli.queues import visible_from
+from funchost.host.cli.queues_text import age_text
+from funchost.host.cli.show import function_row
+from funchost.host.operations.messages import message_document
 from funchost.host.served_function import FunctionStatus
 from funchost.host.workers.call import WorkerStartError
 
@@ -189,6 +190,23 @@ def poison(traceback: str) -> dict[str, Any]:
     }
 
 
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {
+            "poison": {"error": "ValueError", "message": "no luck", "dequeueCount": "5"}
+        },  # as SQS had room for it
+        {"poison": "bad", "failures": "bad"},
+        {"poison": {"runs": 7, "givenUp": "never"}, "failures": [7]},
+        {"failures": [{}]},
+    ],
+)
+def test_a_reason_that_was_shortened_or_is_none_is_shown_as_far_as_it_goes(
+    properties: dict[str, Any],
+) -> None:
+    assert "sent 20" in message_text(peeked(b"x", properties=properties))
+
+
 def test_a_body_that_is_no_text_is_shown_as_base64() -> None:
     assert message_document(peeked(b"\xff\x00"))["bodyBase64"] == "/wA="
     assert "/wA=" in message_text(peeked(b"\xff\x00"))
@@ -233,7 +251,7 @@ def test_the_last_failure_of_a_message_still_tried_is_shown() -> None:
     assert "delayed until" in text
 
 
-# -- functions and timers
+# -- functions
 
 
 def test_a_function_is_shown_with_its_url_and_the_first_line_of_its_error() -> None:
@@ -311,27 +329,6 @@ def test_a_port_is_a_number(text: str) -> None:
 def test_what_is_no_port_is_a_usage_error(text: str) -> None:
     with pytest.raises(click.BadParameter, match="a port is a whole number"):
         convert(Port(), text)
-
-
-def test_a_timer_that_is_not_remembered_says_why() -> None:
-    timer = Timer("t", "* * * * * *", UTC, False, None, None, False, [], "not remembered: too often")
-    assert "last run  not remembered: too often" in timer_text(timer)
-    assert "none remembered" not in timer_text(timer)
-
-
-def test_a_timer_shows_its_runs_in_its_zone_and_in_utc() -> None:
-    moment = datetime(2030, 1, 31, 9, 0, tzinfo=ZoneInfo("Asia/Tokyo"))
-    timer = Timer("t", "0 0 9 * * *", ZoneInfo("Asia/Tokyo"), False, None, moment, True, [moment])
-    text = timer_text(timer)
-    assert "none remembered" in text
-    assert "PAST DUE" in text
-    assert text.splitlines()[-1] == "  upcoming  2030-01-31 09:00:00 JST   2030-01-31 00:00:00 UTC"
-
-
-def test_a_timer_in_utc_shows_each_run_once() -> None:
-    text = timer_text(Timer("t", "0 0 9 * * *", UTC, False, NOW, None, False, [NOW]))
-    assert text.splitlines()[-1] == "  upcoming  2030-01-31 12:00:00 UTC"
-    assert "next run  none" in text
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from funchost.host.execution.observer import Observer
 from funchost.host.execution.run import Run
 from funchost.host.workers.call import Call, InvocationTimeout, Result, WorkerLost
 from funchost.host.workers.pool import Pool
-from funchost.triggers.base import Deliver, ErrorInfo, Outcome, Status, TriggerEvent
+from funchost.triggers.base import Cause, Deliver, ErrorInfo, Outcome, Status, TriggerEvent
 from funchost.triggers.descriptor import (
     Binding,
     Policy,
@@ -92,6 +92,9 @@ class Noted(Observer):
 
     def ended(self, run: Run, outcome: Outcome) -> None:
         self.told.append((f"ended {outcome.status.value}", outcome.invocation_id))
+
+    def progressed(self, invocation_id: str, progress: float | None, status: Any) -> None:
+        self.told.append((f"progressed {progress} {status}", invocation_id))
 
     def retrying(self, run: Run, error: ErrorInfo, delay: float) -> None:
         self.told.append(("retrying", run.invocation_id))
@@ -192,7 +195,7 @@ async def test_an_error_of_the_host_looks_like_one_of_the_function(bench: Bench)
 
 async def test_a_run_that_is_cancelled_fails_without_another_attempt(bench: Bench) -> None:
     event = TriggerEvent(kind="queue", body=b"body")
-    running = asyncio.create_task(bench.deliver(retry=for_ever())(event))
+    running = asyncio.ensure_future(bench.deliver(retry=for_ever())(event))
     await settle_down()
     [call], [waiting] = bench.pool.calls, bench.pool.waiting
     assert call.on_abort
@@ -205,7 +208,7 @@ async def test_a_run_that_is_cancelled_fails_without_another_attempt(bench: Benc
 
 async def test_a_run_whose_worker_is_ended_for_its_cancellation_is_not_run_again(bench: Bench) -> None:
     event = TriggerEvent(kind="queue", body=b"body")
-    running = asyncio.create_task(bench.deliver()(event))
+    running = asyncio.ensure_future(bench.deliver()(event))
     await settle_down()
     bench.executor.cancel(bench.pool.calls[0].header["invocation"], "no")
     bench.pool.waiting[0].set_exception(NEIGHBOUR)
@@ -215,7 +218,7 @@ async def test_a_run_whose_worker_is_ended_for_its_cancellation_is_not_run_again
 
 
 async def test_a_run_that_ends_all_the_same_keeps_its_result(bench: Bench) -> None:
-    running = asyncio.create_task(bench.deliver()(TriggerEvent(kind="queue")))
+    running = asyncio.ensure_future(bench.deliver()(TriggerEvent(kind="queue")))
     await settle_down()
     bench.executor.cancel(bench.pool.calls[0].header["invocation"], "no")
     bench.pool.waiting[0].set_result(result())
@@ -225,7 +228,7 @@ async def test_a_run_that_ends_all_the_same_keeps_its_result(bench: Bench) -> No
 async def test_a_run_that_waits_for_its_next_attempt_is_cancelled_at_once(bench: Bench) -> None:
     bench.pool.answers = [result(RAISED)]
     deliver = bench.deliver(retry=for_ever(9, timedelta(hours=1)))
-    running = asyncio.create_task(deliver(TriggerEvent(kind="queue")))
+    running = asyncio.ensure_future(deliver(TriggerEvent(kind="queue")))
     await settle_down()
     assert bench.executor.cancel(bench.pool.calls[0].header["invocation"], "no")
     outcome = await asyncio.wait_for(running, 5)
@@ -735,3 +738,54 @@ async def test_what_runs_and_what_waits_for_another_attempt_is_counted_once(benc
     bench.pool.waiting[0].set_result(result())
     await asyncio.gather(running, waiting)
     assert (activity.invocations, activity.retries, activity.is_idle) == (0, 0, True)
+
+
+# -- runs that somebody will ask for
+
+
+async def test_a_run_has_the_id_that_its_caller_was_told(bench: Bench) -> None:
+    outcome = await bench.run(result(), event=TriggerEvent(kind="http", run_id="r-1"))
+    assert (outcome.invocation_id, bench.pool.calls[0].header["invocation"]) == ("r-1", "r-1")
+
+
+async def test_a_streamed_response_that_nobody_reads_is_collected(bench: Bench) -> None:
+    streamed = result(kind="stream", data={"status": 201}, body=_pieces())
+    outcome = await bench.run(streamed, event=TriggerEvent(kind="http", run_id="r-1"))
+    assert (outcome.kind, outcome.body) == ("http", b"piece")
+    assert outcome.header["status"] == 201
+
+
+async def test_one_that_is_too_large_to_be_kept_fails_the_run(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts_module, "MOST_COLLECTED", 3)
+    streamed = result(kind="stream", body=_pieces())
+    outcome = await bench.run(streamed, event=TriggerEvent(kind="http", run_id="r-1"))
+    assert outcome.status is Status.FAILED
+    assert outcome.error and "too large to be kept" in outcome.error.message
+
+
+async def test_a_streamed_response_that_somebody_reads_stays_one(bench: Bench) -> None:
+    outcome = await bench.run(result(kind="stream", body=_pieces()))
+    assert outcome.kind == "stream"
+    assert not isinstance(outcome.body, bytes)
+
+
+@pytest.mark.parametrize(("properties", "replies"), [({"replyTo": "replies"}, True), ({}, False)])
+async def test_the_worker_is_told_that_somebody_waits_for_the_result(
+    bench: Bench, properties: dict[str, str], replies: bool
+) -> None:
+    event = TriggerEvent(kind="queue", cause=Cause(properties=properties))
+    await bench.run(result(), event=event)
+    assert ("replies" in bench.pool.calls[0].header) == replies
+
+
+async def test_what_a_function_says_of_itself_is_told(bench: Bench) -> None:
+    running = asyncio.ensure_future(bench.run(event=TriggerEvent(kind="queue", run_id="r-1")))
+    await settle_down()
+    told = bench.pool.calls[0].on_progress
+    assert told
+    told(0.4, {"step": 1})
+    assert ("progressed 0.4 {'step': 1}", "r-1") in bench.observer.told
+    bench.pool.waiting[0].set_result(result())
+    await running

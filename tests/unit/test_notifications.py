@@ -99,10 +99,12 @@ class Queues(MemoryQueues):
     def _redriven(self, message: QueueMessage) -> QueueMessage:
         return msgspec.structs.replace(message, redriven=True)
 
-    async def poison(self, message: QueueMessage, poison: OutgoingMessage) -> None:
+    async def poison(
+        self, message: QueueMessage, poison: OutgoingMessage, outputs: Sequence[OutgoingMessage] = ()
+    ) -> None:
         if self.poison_trouble:
             raise self.poison_trouble
-        await super().poison(message, poison)
+        await super().poison(message, poison, outputs)
 
 
 class World:

@@ -128,3 +128,11 @@ def test_a_message_that_comes_back_from_poison_gets_a_new_reason() -> None:
     message = _message(properties={"poison": {"error": "old"}})
     poison = poison_message(message, make_outcome(Status.FAILED, ERROR), "Work", "p", NOW)
     assert poison.properties["poison"]["error"] == "ValueError"
+
+
+def test_its_session_stands_in_the_reason_and_its_priority_stays() -> None:
+    message = _message(group="anna", priority=9)
+    poison = poison_message(message, None, "Work", "orders-poison", NOW)
+    assert (poison.session_id, poison.priority) == (None, 9)
+    assert poison.properties["poison"]["sessionId"] == "anna"
+    assert "sessionId" not in poison_message(_message(), None, "Work", "p", NOW).properties["poison"]

@@ -447,10 +447,9 @@ async def test_an_event_brings_what_is_known_of_each_message_as_arrays() -> None
     assert event.body == b"abc"
     assert event.data == {"sizes": [1, 2]}
     assert event.metadata["dequeueCountArray"] == [1, 1]
-    assert event.metadata.keys() == {
-        f"{name}Array"
-        for name in ("id", "dequeueCount", "popReceipt", "insertionTime", "expirationTime", "nextVisibleTime")
-    }
+    known = ("id", "dequeueCount", "popReceipt", "insertionTime", "expirationTime", "nextVisibleTime")
+    said = ("sessionId", "priority", "dedupId", "replyTo", "correlationId", "applicationProperties")
+    assert event.metadata.keys() == {f"{name}Array" for name in (*known, *said)}
     assert event.reason == "2 new queue messages detected on 'orders'."
     assert event.details
     ids = " ".join(event.metadata["idArray"])

@@ -481,3 +481,34 @@ def test_a_single_moment_without_an_offset_is_in_the_zone() -> None:
 def test_a_single_moment_that_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError, match="is not a time"):
         Schedule.at(text, BERLIN)
+
+
+# The occurrence before
+
+
+@pytest.mark.parametrize(
+    ("schedule", "moment", "before"),
+    [
+        ("0 */5 * * * *", "2026-06-01T12:00:00+00:00", "2026-06-01T11:55:00+00:00"),
+        ("0 */5 * * * *", "2026-06-01T12:00:01+00:00", "2026-06-01T12:00:00+00:00"),
+        ("* * * * * *", "2026-06-01T12:00:00+00:00", "2026-06-01T11:59:59+00:00"),
+        ("0 0 0 29 2 *", "2026-06-01T12:00:00+00:00", "2024-02-29T00:00:00+00:00"),
+        ("00:10:00", "2026-06-01T12:00:00+00:00", "2026-06-01T11:50:00+00:00"),
+    ],
+)
+def test_the_last_occurrence_before_a_moment_is_found(schedule: str, moment: str, before: str) -> None:
+    found = Schedule.parse(schedule, UTC).last_before(datetime.fromisoformat(moment))
+    assert found == datetime.fromisoformat(before)
+
+
+def test_the_last_occurrence_before_a_moment_heeds_summer_time() -> None:
+    # 02:30 does not exist on that day: the occurrence comes an hour later.
+    schedule = Schedule.parse("0 30 2 * * *", ZoneInfo("Europe/Berlin"))
+    found = schedule.last_before(datetime(2026, 3, 29, 12, tzinfo=UTC))
+    assert found is not None and found.isoformat() == "2026-03-29T03:30:00+02:00"
+
+
+def test_a_single_moment_has_none_before_it() -> None:
+    schedule = Schedule.at("2026-06-01T12:00:00", UTC)
+    assert schedule.last_before(datetime(2026, 6, 1, 12, tzinfo=UTC)) is None
+    assert schedule.last_before(datetime(2026, 6, 1, 13, tzinfo=UTC)) == datetime(2026, 6, 1, 12, tzinfo=UTC)

@@ -17,7 +17,7 @@ import msgspec
 import pytest
 from waiting import until
 
-from funchost.bindings.errors import ConfigurationError, StoreError
+from funchost.bindings.errors import BindingError, ConfigurationError, StoreError
 from funchost.bindings.memory_leases import MemoryLeases
 from funchost.triggers import locks as locks_module
 from funchost.triggers import singleton
@@ -28,6 +28,7 @@ from funchost.triggers.locks import Locks
 from funchost.triggers.schedule import Schedule
 from funchost.triggers.timer import TimerTrigger
 from funchost.triggers.timer_listener import TimerListener
+from funchost.triggers.timer_missed import BUSY, MOST_COUNTED, NOBODY, STOOD_STILL, Missed, missed_before
 from funchost.triggers.timer_status import TimerStatus, resume
 
 NEVER = "0001-01-01T00:00:00+00:00"
@@ -990,3 +991,157 @@ def test_a_status_in_the_repeated_hour_is_kept_exactly() -> None:
     status = stored(second_pass - minutes(60), second_pass, second_pass - minutes(60))
     assert TimerStatus.from_json(status.to_json(berlin)) == status
     assert status.to_json(berlin)["Next"] == "2026-10-25T02:30:00+01:00"
+
+
+# What was missed
+
+
+@pytest.mark.parametrize(
+    ("misfire", "done"),
+    [
+        ("once", "one run was made for all of them"),
+        ("all", "a run was made for each"),
+        ("skip", "they were left out"),
+    ],
+)
+async def test_the_status_tells_what_was_missed_while_no_host_ran(
+    bench: Bench, misfire: str, done: str
+) -> None:
+    await bench.was_stopped_at(NOON + minutes(200), schedule=HOURLY)
+    listener = bench.listener(schedule=HOURLY, misfire=misfire)
+    await listener.start()
+    await settle()
+    await listener.stop()
+    missed = Missed.from_status(bench.state.status)
+    assert missed is not None
+    assert (missed.first, missed.last, missed.count) == (NOON + minutes(60), NOON + minutes(180), 3)
+    assert (missed.noticed, missed.why, missed.done) == (NOON + minutes(200), NOBODY, done)
+
+
+async def test_nothing_was_missed_where_nothing_was_due(bench: Bench) -> None:
+    await bench.was_stopped_at(NOON + minutes(30), schedule=HOURLY)
+    listener = bench.listener(schedule=HOURLY)
+    await listener.start()
+    await bench.time.advance(minutes(60))
+    await listener.stop()
+    assert bench.function.times == ["13:00:00"]
+    assert Missed.from_status(bench.state.status) is None
+
+
+async def test_the_ticks_that_came_during_a_run_are_told_as_left_out(bench: Bench) -> None:
+    bench.function.lengths = [minutes(150)]
+    listener = bench.listener(schedule=HOURLY)
+    await listener.start()
+    await bench.time.advance(minutes(30 + 240))
+    await listener.stop()
+    assert bench.function.times == ["13:00:00", "15:30:00", "16:00:00", "17:00:00"]
+    missed = Missed.from_status(bench.state.status)
+    assert missed is not None
+    # The one at 14:00 is the late run of 15:30.
+    assert (missed.first, missed.last, missed.count) == (NOON + minutes(180), NOON + minutes(180), 1)
+    assert (missed.why, missed.done) == (BUSY, "they were left out")
+
+
+async def test_a_host_that_stood_still_tells_so(bench: Bench) -> None:
+    listener = bench.listener(schedule=HOURLY)
+    await listener.start()
+    await settle()
+    bench.time.moment = NOON + minutes(210)
+    await bench.time.advance(minutes(1))
+    await listener.stop()
+    missed = Missed.from_status(bench.state.status)
+    assert missed is not None
+    assert (missed.count, missed.why) == (2, STOOD_STILL)
+
+
+async def test_what_was_missed_is_remembered_over_a_restart(bench: Bench) -> None:
+    await bench.was_stopped_at(NOON + minutes(90), schedule=HOURLY)
+    for _ in range(2):
+        listener = bench.listener(schedule=HOURLY)
+        await listener.start()
+        await bench.time.advance(minutes(60))
+        await listener.stop()
+    missed = Missed.from_status(bench.state.status)
+    assert missed is not None and missed.first == NOON + minutes(60)
+
+
+async def test_an_interval_counts_from_the_last_run_and_misses_nothing_meanwhile(bench: Bench) -> None:
+    bench.function.lengths = [minutes(150)]
+    listener = bench.listener(schedule="01:00:00")
+    await listener.start()
+    await bench.time.advance(minutes(300))
+    await listener.stop()
+    assert Missed.from_status(bench.state.status) is None
+
+
+def test_no_more_than_so_many_missed_ticks_are_counted() -> None:
+    schedule = Schedule.parse("0 * * * * *", UTC)
+    missed = missed_before(schedule, NOON, NOON + timedelta(days=30), "once")
+    assert missed.count == MOST_COUNTED
+
+
+@pytest.mark.parametrize(
+    "status", [None, {}, {"Missed": None}, {"Missed": {"Count": 1}}, {"Missed": "many"}, 3]
+)
+def test_a_status_that_tells_of_nothing_missed_is_none(status: Any) -> None:
+    assert Missed.from_status(status) is None
+
+
+# A run by hand as of another time
+
+
+def at(moment: str) -> bytes:
+    return json.dumps({"at": moment}).encode()
+
+
+@pytest.mark.parametrize(
+    ("moment", "last", "following"),
+    [
+        ("2026-06-01T12:00:00+00:00", "2026-06-01T11:00:00+00:00", "2026-06-01T12:00:00+00:00"),
+        ("2026-06-01T12:20:00+00:00", "2026-06-01T12:00:00+00:00", "2026-06-01T13:00:00+00:00"),
+        ("2026-06-01T12:00:00", "2026-06-01T11:00:00+00:00", "2026-06-01T12:00:00+00:00"),
+        ("2026-06-01T14:00:00+02:00", "2026-06-01T11:00:00+00:00", "2026-06-01T12:00:00+00:00"),
+    ],
+)
+async def test_a_run_as_of_a_time_has_the_status_of_then(
+    bench: Bench, moment: str, last: str, following: str
+) -> None:
+    event = await bench.trigger(schedule=HOURLY).manual_event(at(moment))
+    status = {"Last": last, "Next": following, "LastUpdated": last}
+    assert event.data == {"Schedule": {"AdjustForDST": True}, "ScheduleStatus": status, "IsPastDue": False}
+
+
+async def test_a_time_without_an_offset_is_in_the_zone_of_the_timer(bench: Bench) -> None:
+    event = await bench.trigger(schedule="0 0 9 * * *", timeZone="Asia/Tokyo").manual_event(
+        at("2026-06-01T09:00")
+    )
+    assert event.data["ScheduleStatus"]["Next"] == "2026-06-01T09:00:00+09:00"
+
+
+async def test_an_interval_as_of_a_time_is_due_then(bench: Bench) -> None:
+    event = await bench.trigger(schedule="00:10:00").manual_event(at("2026-06-01T12:00:00+00:00"))
+    status = event.data["ScheduleStatus"]
+    assert (status["Last"], status["Next"]) == ("2026-06-01T11:50:00+00:00", "2026-06-01T12:00:00+00:00")
+
+
+async def test_a_single_moment_as_of_then_has_not_run_before(bench: Bench) -> None:
+    event = await bench.trigger(runAt="2026-06-01T12:00:00").manual_event(at("2026-06-01T12:00:00+00:00"))
+    status = event.data["ScheduleStatus"]
+    assert (status["Last"], status["Next"]) == (NEVER, "2026-06-01T12:00:00+00:00")
+
+
+async def test_a_timer_that_is_not_monitored_has_no_status_as_of_any_time(bench: Bench) -> None:
+    event = await bench.trigger(schedule=HOURLY, useMonitor=False).manual_event(at("2026-06-01T12:00"))
+    assert event.data["ScheduleStatus"] is None
+
+
+@pytest.mark.parametrize("data", [b'"at"', b"[1]", b"{", b"\xff", b'{"input": "x"}', b'{"at": null}'])
+async def test_data_that_names_no_time_means_nothing(bench: Bench, data: bytes) -> None:
+    event = await bench.trigger(schedule=HOURLY).manual_event(data)
+    assert event.data["ScheduleStatus"] is None
+
+
+@pytest.mark.parametrize("moment", ["soon", 3, "0001-01-01T00:00:00+00:00"])
+async def test_a_time_that_is_none_is_refused(bench: Bench, moment: Any) -> None:
+    with pytest.raises(BindingError):
+        await bench.trigger(schedule=HOURLY).manual_event(at(moment))

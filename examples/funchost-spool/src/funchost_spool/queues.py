@@ -151,8 +151,11 @@ class SpoolQueues:
         await self.send(outputs, entities)
         await self._do(lambda: [file.remove() for file in held])
 
-    async def poison(self, message: QueueMessage, poison: OutgoingMessage) -> None:
+    async def poison(
+        self, message: QueueMessage, poison: OutgoingMessage, outputs: Sequence[OutgoingMessage] = ()
+    ) -> None:
         [file] = await self._still_held([message])
+        await self.send(outputs)
         await self._put([poison])  # whatever its size: it was let in once
         await self._do(file.remove)
 

@@ -1,0 +1,1 @@
+"""Runs and what they log, sent to an OpenTelemetry collector."""
