@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
 from ..bindings.errors import ConfigurationError
 from ..bindings.expressions import ExpressionError, Template, payload_metadata
+from ..bindings.ordering import DEFAULT_PRIORITY
 from ..bindings.queue import QueueMessage, sent_properties
 from ..bindings.storages import storage_type
 from .base import Cause, Deliver, Listener, Resources, Trigger, TriggerEvent
@@ -81,7 +82,7 @@ class QueueTrigger(Trigger):
         return TriggerEvent(
             kind="queue",
             body=body,
-            metadata={"dequeueCount": 1, "queueTrigger": _text(body), **metadata},
+            metadata={"dequeueCount": 1, "queueTrigger": _text(body), **_said(None, {}), **metadata},
         )
 
     async def _event(self, message: QueueMessage) -> TriggerEvent:
@@ -104,7 +105,11 @@ class QueueTrigger(Trigger):
         event = batch_event([message.body for message in messages], [*map(_metadata, messages)])
         event.reason = f"{len(messages)} new queue messages detected on '{self._queue}'."
         event.details = partial(batch_details, tuple(messages))
-        event.cause = Cause(origin=self._queue, queued=min(message.inserted_at for message in messages))
+        event.cause = Cause(
+            origin=self._queue,
+            queued=min(message.inserted_at for message in messages),
+            properties={name: shared(messages, name) for name in ("parent", "replayOf")},
+        )
         event.traceparent = shared(messages, "traceparent")
         event.tracestate = shared(messages, "tracestate") if event.traceparent else None
         return event
@@ -138,12 +143,19 @@ def _metadata(message: QueueMessage) -> dict[str, Any]:
         "insertionTime": message.inserted_at,
         "expirationTime": message.expires_at,
         "nextVisibleTime": message.next_visible_at,
-        "sessionId": message.group,
-        "priority": message.priority,
-        "dedupId": message.dedup_id,
-        "replyTo": message.properties.get("replyTo"),
-        "correlationId": message.properties.get("correlationId"),
-        "applicationProperties": sent_properties(message.properties),
+        **_said(message, message.properties),
+    }
+
+
+def _said(message: QueueMessage | None, properties: Mapping[str, Any]) -> dict[str, Any]:
+    """What the sender said of a message beside its body; of data that came by hand (None) nothing was."""
+    return {
+        "sessionId": message.group if message else None,
+        "priority": message.priority if message else DEFAULT_PRIORITY,
+        "dedupId": message.dedup_id if message else None,
+        "replyTo": properties.get("replyTo"),
+        "correlationId": properties.get("correlationId"),
+        "applicationProperties": sent_properties(properties),
     }
 
 

@@ -24,6 +24,7 @@ from ..operations.replay import (
     left_out,
     replay_event,
     send_again,
+    still_queued,
 )
 from ..operations.runs import run_summary
 from .answers import Answer
@@ -95,7 +96,12 @@ async def replay_many(call: AdminCall) -> Answer:
     if not filter_words(asked):
         raise BindingError("Say which runs: by function, state, since, until, search, parent or the like.")
     history = call.workbench.history
-    choice = await choose(history, run_filter(asked, call.workbench.clock.now()), again=asked.again)
+    choice = await choose(
+        history,
+        run_filter(asked, call.workbench.clock.now()),
+        still_queued=await still_queued(call.workbench),
+        again=asked.again,
+    )
     if asked.dryRun:
         named = [run_summary(run) for run in choice.runs[:_NAMED]]
         return 200, {"total": len(choice.runs), "leftOut": choice.left_out, "runs": named}

@@ -61,7 +61,7 @@ def _facts(poison: PoisonMessage) -> list[str]:
         "from": f"queue {poison.origin}" if poison.origin else None,
         "its id": reason.message_id,
         "tried": _tries(poison),
-        "session": poison.message.session_id,
+        "session": reason.session_id or poison.message.session_id,
         "edited": moment_text(reason.edited) if reason.edited else None,
     }
     return [f"  {name:<9} {text}" for name, text in facts.items() if text]

@@ -29,8 +29,9 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     #: The queue that it came from, and the function that failed for it.
     queue: str | None = None
     function: str | None = None
-    #: What its id was there.
+    #: What its id was there, and its session, in which it does not wait where it lies now.
     message_id: str | None = None
+    session_id: str | None = None
     dequeue_count: int | None = None
     attempts: int | None = None
     #: The ids of its runs, the last one last.
@@ -124,7 +125,7 @@ def poison_document(poison: PoisonMessage) -> dict[str, Any]:
         "edited": _moment(reason.edited),
         "inserted": _moment(message.inserted_at),
         "expires": _moment(message.expires_at),
-        "sessionId": message.session_id,
+        "sessionId": reason.session_id or message.session_id,
         "priority": message.priority,
         "properties": {key: value for key, value in message.properties.items() if key != "poison"},
         **_body(message.body),

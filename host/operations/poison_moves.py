@@ -87,15 +87,16 @@ async def edit(workbench: Workbench, poison: PoisonMessage, body: bytes) -> bool
 def replayed(message: PeekedMessage, queue: str) -> OutgoingMessage:
     """A message that was given up, as it goes into a queue once more."""
     properties = {key: value for key, value in message.properties.items() if key not in _FAILED}
-    if runs := Reason.read(message.properties.get("poison")).runs:
-        properties["replayOf"] = runs[-1]
+    reason = Reason.read(message.properties.get("poison"))
+    if reason.runs:
+        properties["replayOf"] = reason.runs[-1]
     # Without the id that drops duplicates: it is one, and wanted.
     return OutgoingMessage(
         queue=queue,
         body=message.body,
         ttl=None if queue.startswith(_INTERNAL) else DEFAULT_TTL,
         properties=properties,
-        session_id=message.session_id,
+        session_id=reason.session_id or message.session_id,
         priority=message.priority,
     )
 

@@ -102,6 +102,12 @@ def test_a_priority_that_is_none_keeps_the_function_out(host: Host) -> None:
     assert host.post("/api/toofar", "{}").status == 404
 
 
+def test_by_hand_a_message_has_no_session_to_hand_on(host: Host) -> None:
+    assert host.run("work", "by-hand")["status"] == "succeeded"
+    told(host, "work", "by-hand", 1, None, 4, None)
+    told(host, "after", "BY-HAND", None, None, {})
+
+
 def test_the_command_line_sends_with_all_of_it(host: Host) -> None:
     options = ("--session", "cli", "--priority", "8", "--dedup-id", "cli-1", "--correlation-id", "c")
     for text in ("cli-1", "cli-2"):

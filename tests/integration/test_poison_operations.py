@@ -293,6 +293,17 @@ async def test_a_session_and_a_priority_stay_and_the_id_that_drops_duplicates_go
     assert {(message.group, message.priority, message.dedup_id) for message in first} == {("s", 7, None)}
 
 
+async def test_a_message_comes_back_into_the_session_that_it_was_given_up_from(embedded: PoisonBench) -> None:
+    await embedded.store.send([OutgoingMessage(queue="orders", body=b"1", session_id="s", priority=7)])
+    message = await embedded.queues.receive_one()
+    given_up = poison_message(message, None, "Work", BAD, embedded.clock.now())
+    await embedded.store.poison(message, given_up)
+    assert poison_document((await embedded.chosen())[0])["sessionId"] == "s"
+    await embedded.replay(await embedded.chosen())
+    again = await embedded.queues.receive_one()
+    assert (again.group, again.priority) == ("s", 7)
+
+
 # -- mended and deleted
 
 

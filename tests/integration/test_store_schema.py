@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import sqlite3
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -119,3 +120,15 @@ async def test_the_sweep_forgets_ids_whose_window_is_over(old: Store) -> None:
     clock.advance(timedelta(minutes=5))
     assert await queues.sweep() == 3
     assert await old.read(lambda c: c.execute("SELECT count(*) FROM dedup_ids").fetchone()) == (0,)
+
+
+async def test_a_duplicate_that_is_dropped_is_told_in_the_log(
+    old: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    queues = EmbeddedQueues(old, "host-1")
+    with caplog.at_level(logging.DEBUG, "funchost.bindings.queue"):
+        for _ in range(2):
+            await queues.send([OutgoingMessage(queue="jobs", body=b"a", dedup_id="order-1")])
+    assert [record.getMessage() for record in caplog.records] == [
+        "A message for 'jobs' is dropped: 'order-1' was sent before."
+    ]

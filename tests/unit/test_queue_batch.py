@@ -456,6 +456,12 @@ async def test_an_event_brings_what_is_known_of_each_message_as_arrays() -> None
     assert event.details() == {"Count": 2, "MessageIds": ids}
 
 
+async def test_a_batch_comes_of_the_run_that_all_its_messages_come_of() -> None:
+    sent = [OutgoingMessage(queue="orders", body=b"", properties={"parent": "p", "replayOf": r}) for r in "ab"]
+    cause = (await event_of(*sent)).cause
+    assert (cause.origin, cause.properties) == ("orders", {"parent": "p", "replayOf": None})
+
+
 @pytest.mark.parametrize(("other", "shared"), [("t", "t"), ("u", None)])
 async def test_a_batch_goes_on_with_the_trace_that_all_its_messages_share(
     other: str, shared: str | None
