@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from fakes import ManualClock
-from funchost.bindings.errors import ReceiptLost, StoreError
+from funchost.bindings.errors import BindingError, ReceiptLost, StoreError
 from funchost.bindings.queue import OutgoingMessage
 
 from funchost_spool.queues import SpoolQueues
@@ -52,6 +52,14 @@ async def test_a_file_of_the_future_waits_until_then(tmp_path: Path) -> None:
     assert await spool(tmp_path, clock).receive("orders", 9) == []
     clock.advance(timedelta(minutes=1))
     assert len(await spool(tmp_path, clock).receive("orders", 9)) == 1
+
+
+@pytest.mark.parametrize("what", [{"session_id": "a"}, {"dedup_id": "1"}])
+async def test_what_a_spool_does_not_keep_is_refused(tmp_path: Path, what: dict[str, str]) -> None:
+    queues = spool(tmp_path)
+    with pytest.raises(BindingError, match="leave them out"):
+        await queues.send([OutgoingMessage(queue="orders", body=b"", **what)])
+    assert await queues.depths() == []
 
 
 async def test_what_begins_with_a_dot_and_folders_are_no_messages(tmp_path: Path) -> None:

@@ -45,6 +45,10 @@ class SpoolQueues:
         if entities:
             raise BindingError("A spool has no tables.")
         for message in messages:
+            if message.session_id is not None or message.dedup_id is not None:
+                raise BindingError(
+                    "A spool keeps no sessions, and forgets the ids of messages: leave them out."
+                )
             if len(message.body) > self.max_body:
                 raise MessageTooLarge(
                     f"A message of {len(message.body)} bytes for queue '{message.queue}' is over the limit of "
