@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote_plus
 
 #: Stands in the place of what is not kept.
 MASK = "***"
@@ -15,6 +15,7 @@ MASK = "***"
 _HEADERS = frozenset(
     (
         "authorization",
+        "callback-url",  # whoever is called may know his callers by it
         "proxy-authorization",
         "cookie",
         "set-cookie",
@@ -41,19 +42,21 @@ def request_event(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def masked_headers(headers: Any) -> list[list[str]]:
-    """Headers as pairs, each secret masked. What is no pair of texts is left out: a function may give anything."""
+    """Headers as pairs, each secret masked, also those in a URL such as the referrer's. What is no pair of texts is
+    left out: a function may give anything."""
     pairs = [pair for pair in headers if _is_pair(pair)] if isinstance(headers, list) else []
-    return [[name, MASK if _is_secret(name) else value] for name, value in pairs]
+    return [[name, MASK if _is_secret(name) else masked_url(value)] for name, value in pairs]
 
 
 def masked_url(url: str) -> str:
-    """A URL with the secrets among its parameters masked."""
-    if "?" not in url:
+    """A URL with the secrets among its parameters masked. It may be any text: of a request, a caller chose its host."""
+    place, mark, rest = url.partition("?")
+    if not mark:
         return url
-    parts = urlsplit(url)
-    pairs = [pair.partition("=") for pair in parts.query.split("&")]
-    query = "&".join(f"{name}{sign}{MASK if _is_parameter(name) else value}" for name, sign, value in pairs)
-    return urlunsplit(parts._replace(query=query))
+    query, hash_, fragment = rest.partition("#")
+    pairs = [pair.partition("=") for pair in query.split("&")]
+    shown = "&".join(f"{name}{sign}{MASK if _is_parameter(name) else value}" for name, sign, value in pairs)
+    return f"{place}?{shown}{hash_}{fragment}"
 
 
 def _is_pair(value: Any) -> bool:
@@ -67,4 +70,5 @@ def _is_secret(name: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def _is_parameter(name: str) -> bool:
+    name = unquote_plus(name)
     return name.lower() in _PARAMETERS or bool(_SECRET.search(name))

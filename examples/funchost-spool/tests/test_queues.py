@@ -6,6 +6,7 @@ import asyncio
 import os
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fakes import ManualClock
@@ -55,7 +56,7 @@ async def test_a_file_of_the_future_waits_until_then(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("what", [{"session_id": "a"}, {"dedup_id": "1"}])
-async def test_what_a_spool_does_not_keep_is_refused(tmp_path: Path, what: dict[str, str]) -> None:
+async def test_what_a_spool_does_not_keep_is_refused(tmp_path: Path, what: dict[str, Any]) -> None:
     queues = spool(tmp_path)
     with pytest.raises(BindingError, match="leave them out"):
         await queues.send([OutgoingMessage(queue="orders", body=b"", **what)])
