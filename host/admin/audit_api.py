@@ -34,7 +34,7 @@ def _before(query: AuditQuery) -> int | None:
     after = query.after
     if after is None:
         return None
-    if not after.isdecimal():
+    if not (after.isascii() and after.isdecimal() and len(after) <= _MOST_DIGITS):
         raise BindingError("'next' is of another list.")
     return int(after)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from ...bindings.errors import NotFound
+from ...bindings.errors import BindingError, NotFound
 from ...bindings.history import RunRecord, RunState
 from ..operations.runs import has_latest_code, relatives, relatives_document, run_document, run_summary
 from .answers import Answer, Events, Raw
@@ -21,8 +21,15 @@ async def list_runs(call: AdminCall) -> Answer:
     """The runs that began last, the latest first."""
     query, bench = call.query(RunsQuery), call.workbench
     wanted = run_filter(query, bench.clock.now())
-    found = await bench.history.list(wanted, query.limit + 1, query.after)
+    found = await bench.history.list(wanted, query.limit + 1, _before(query))
     return 200, page(found, query.limit, lambda run: run.id, run_summary)
+
+
+def _before(query: RunsQuery) -> str | None:
+    after = query.after
+    if after is not None and not after.isascii():
+        raise BindingError("'next' is of another list.")
+    return after
 
 
 async def get_run(call: AdminCall) -> Answer:

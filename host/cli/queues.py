@@ -16,6 +16,7 @@ from ..operations import queues as operations
 from ..operations.messages import message_document
 from ..operations.queues import (
     QueueInfo,
+    Rate,
     check_known,
     clear_queue,
     pause_queue,
@@ -117,7 +118,8 @@ def list_queues(app: App, show_all: bool, as_json: bool, connection: str | None)
     IN/S and DONE/S are the runs that began for messages of a queue and those of them that have succeeded, a second,
     over the last minute and on this machine, as the history has them.
     """
-    found = [] if nothing_stored(app, connection) else run_async(lambda: _list(app, connection))
+    app.check()
+    found = run_async(lambda: _list(app, connection))
     shown = [queue for queue in found if show_all or not queue.is_internal]
     now = datetime.now(UTC)
     if as_json:
@@ -231,6 +233,10 @@ async def _peek(app: App, connection: str | None, queue: str, count: int) -> lis
 
 
 async def _list(app: App, connection: str | None) -> list[QueueInfo]:
+    if nothing_stored(app, None):
+        # Nothing was paused and no run was recorded; no store has to be made to say so.
+        async with opened_queues(app, connection, make=False) as store:
+            return [QueueInfo(depth=depth, rate=Rate(), paused=None) for depth in await store.depths()]
     async with opened_workbench(app) as workbench:
         return await operations.list_queues(workbench, connection or "")
 

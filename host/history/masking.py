@@ -36,16 +36,16 @@ def request_event(data: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "method": data["method"],
         "url": masked_url(data["url"]),
-        "headers": masked_headers(data["headers"]),
+        # URLs of callers, such as the referrer, may have keys too.
+        "headers": [[name, masked_url(value)] for name, value in masked_headers(data["headers"])],
         "params": data["params"],
     }
 
 
 def masked_headers(headers: Any) -> list[list[str]]:
-    """Headers as pairs, each secret masked, also those in a URL such as the referrer's. What is no pair of texts is
-    left out: a function may give anything."""
+    """Headers as pairs, each secret masked. What is no pair of texts is left out: a function may give anything."""
     pairs = [pair for pair in headers if _is_pair(pair)] if isinstance(headers, list) else []
-    return [[name, MASK if _is_secret(name) else masked_url(value)] for name, value in pairs]
+    return [[name, MASK if _is_secret(name) else value] for name, value in pairs]
 
 
 def masked_url(url: str) -> str:

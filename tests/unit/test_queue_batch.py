@@ -457,7 +457,9 @@ async def test_an_event_brings_what_is_known_of_each_message_as_arrays() -> None
 
 
 async def test_a_batch_comes_of_the_run_that_all_its_messages_come_of() -> None:
-    sent = [OutgoingMessage(queue="orders", body=b"", properties={"parent": "p", "replayOf": r}) for r in "ab"]
+    sent = [
+        OutgoingMessage(queue="orders", body=b"", properties={"parent": "p", "replayOf": r}) for r in "ab"
+    ]
     cause = (await event_of(*sent)).cause
     assert (cause.origin, cause.properties) == ("orders", {"parent": "p", "replayOf": None})
 
