@@ -65,8 +65,9 @@ _run_rest = f"a{_random.getrandbits(12):03x}-{_random.getrandbits(24):06x}"
 def new_run_id(began: datetime) -> str:
     """A new identity for a run, in the same form as `new_id`. Ids sort as text by when their runs began, to the
     millisecond (a UUID of version 7)."""
-    moment, count = int(began.timestamp() * 1000), next(_run_count)
-    return f"{moment >> 16 & 0xFFFFFFFF:08x}-{moment & 0xFFFF:04x}-7{count & 0xFFF:03x}-{_run_rest}{count >> 12 & 0xFFFFFF:06x}"
+    count = next(_run_count)
+    beginning = _beginning(int(began.timestamp() * 1000))
+    return f"{beginning}7{count & 0xFFF:03x}-{_run_rest}{count >> 12 & 0xFFFFFF:06x}"
 
 
 def short_run_id(run_id: str) -> str:
@@ -76,5 +77,10 @@ def short_run_id(run_id: str) -> str:
 
 def first_run_id(began: datetime) -> str:
     """The least id that `new_run_id` can give a run that began then or later."""
-    moment = max(0, int(began.timestamp() * 1000))
+    return _beginning(max(0, int(began.timestamp() * 1000)))
+
+
+@lru_cache(maxsize=64)
+def _beginning(moment: int) -> str:
+    """What the ids of all runs of a millisecond begin with."""
     return f"{moment >> 16 & 0xFFFFFFFF:08x}-{moment & 0xFFFF:04x}-"

@@ -34,7 +34,7 @@ class RunState(enum.StrEnum):
 FAILURES = frozenset({RunState.FAILED, RunState.TIMED_OUT, RunState.ABANDONED, RunState.LOST_LEASE})
 
 
-class Kept(msgspec.Struct, frozen=True):
+class Kept(msgspec.Struct, frozen=True, gc=False):
     """A content as it is kept: an input, an output or a log."""
 
     #: ``none``, ``text``, ``bytes``, ``json``; ``stream`` where it went past and nothing was kept.
@@ -70,7 +70,8 @@ class OutputRef(msgspec.Struct, frozen=True, omit_defaults=True):
     size: int = 0
 
 
-class RunRecord(msgspec.Struct, kw_only=True, array_like=True):
+# Many are made, and kept for a moment; none can be part of a cycle.
+class RunRecord(msgspec.Struct, kw_only=True, array_like=True, gc=False):
     """One invocation: one delivery of an event with all its attempts."""
 
     #: The invocation id. Ids of runs sort by when they began (`clock.new_run_id`).

@@ -93,6 +93,8 @@ class Outcome(msgspec.Struct, kw_only=True):
     kind: str = "none"
     header: dict[str, Any] = msgspec.field(default_factory=dict)
     body: bytes | AsyncIterable[bytes] = b""
+    #: The run's place in its trace: what is sent because of its end goes on with it.
+    traceparent: str | None = None
     #: Queue outputs that still have to be stored, by store; settling stores them.
     messages: Sequence[tuple[QueueStore, OutgoingMessage]] = ()
     #: Table outputs likewise; they go through the queue store of their connection.
@@ -105,7 +107,7 @@ class Outcome(msgspec.Struct, kw_only=True):
         return self.status is Status.SUCCEEDED
 
 
-class Cause(msgspec.Struct, kw_only=True, frozen=True):
+class Cause(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     """Where an event came from, for the history of runs and for answers to who caused it."""
 
     #: For people: a queue, ``container/name``, a path, ``POST /api/hello``.

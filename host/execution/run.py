@@ -17,51 +17,35 @@ from .trace import Trace
 class Run:
     """An event, its invocation, and how far it has come."""
 
-    __slots__ = (
-        "_abort",
-        "_clock",
-        "attempts",
-        "call",
-        "cancelled",
-        "descriptor",
-        "event",
-        "fence",
-        "function",
-        "invocation_id",
-        "last_error",
-        "outputs",
-        "roused",
-        "source",
-        "started",
-        "trace",
-        "wrote",
-    )
+    # What few runs have, or only later, stands in the class, so that all others are made sooner.
+    #: Attempts begun; those that something else broke off do not count.
+    attempts = 1
+    last_error: ErrorInfo | None = None
+    #: Watched files that it wrote; None where that is not looked for.
+    wrote: list[str] | None = None
+    #: The last call to a worker, which knows where it went.
+    call: Call | None = None
+    #: What its outputs were written to, or will be.
+    outputs: Sequence[OutputRef] = ()
+    #: Why somebody wants it ended; None: nobody does.
+    cancelled: str | None = None
+    #: Called to end a pause between two attempts.
+    roused: Callable[[], None] | None = None
+    #: The value, where it is a stream.
+    source: Source | None = None
+    _abort: Callable[[], None] | None = None
 
     def __init__(self, function: FunctionDescriptor, event: TriggerEvent, clock: Clock) -> None:
         self.descriptor = function
         self.function = function.name
         self.event = event
-        #: The value, where it is a stream.
-        self.source = None if isinstance(event.body, bytes) else Source(event.body)
+        if not isinstance(event.body, bytes):
+            self.source = Source(event.body)
         self.started: datetime = clock.now()
         self.invocation_id = event.run_id or new_run_id(self.started)
         self.trace = Trace.of(event, self.invocation_id)
-        #: Attempts begun; those that something else broke off do not count.
-        self.attempts = 1
         #: Of the lease that lets it run: its listener's, or its own as a singleton.
         self.fence = event.fence
-        self.last_error: ErrorInfo | None = None
-        #: Watched files that it wrote; None where that is not looked for.
-        self.wrote: list[str] | None = None
-        #: The last call to a worker, which knows where it went.
-        self.call: Call | None = None
-        #: What its outputs were written to, or will be.
-        self.outputs: Sequence[OutputRef] = ()
-        #: Why somebody wants it ended; None: nobody does.
-        self.cancelled: str | None = None
-        #: Called to end a pause between two attempts.
-        self.roused: Callable[[], None] | None = None
-        self._abort: Callable[[], None] | None = None
         self._clock = clock
 
     def cancel(self, reason: str) -> None:
@@ -98,6 +82,7 @@ class Run:
             attempts=self.attempts,
             error=error,
             header={} if self.wrote is None else {"wrote": self.wrote},
+            traceparent=self.trace.parent,
         )
 
     def failure(self, error: Exception) -> Outcome:

@@ -36,8 +36,7 @@ def request_event(data: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "method": data["method"],
         "url": masked_url(data["url"]),
-        # URLs of callers, such as the referrer, may have keys too.
-        "headers": [[name, masked_url(value)] for name, value in masked_headers(data["headers"])],
+        "headers": [[name, _shown(name, value)] for name, value in data["headers"]],
         "params": data["params"],
     }
 
@@ -48,6 +47,14 @@ def masked_headers(headers: Any) -> list[list[str]]:
     return [[name, MASK if _is_secret(name) else value] for name, value in pairs]
 
 
+@lru_cache(maxsize=1024)
+def request_line(method: str, url: str) -> str:
+    """A request in short, such as ``GET /api/hello``."""
+    path = url.partition("://")[2].partition("/")[2].partition("?")[0]
+    return f"{method} /{path}"
+
+
+@lru_cache(maxsize=1024)
 def masked_url(url: str) -> str:
     """A URL with the secrets among its parameters masked. It may be any text: of a request, a caller chose its host."""
     place, mark, rest = url.partition("?")
@@ -57,6 +64,13 @@ def masked_url(url: str) -> str:
     pairs = [pair.partition("=") for pair in query.split("&")]
     shown = "&".join(f"{name}{sign}{MASK if _is_parameter(name) else value}" for name, sign, value in pairs)
     return f"{place}?{shown}{hash_}{fragment}"
+
+
+def _shown(name: str, value: str) -> str:
+    """A header of a request: a URL, such as the referrer, may have keys in it too."""
+    if _is_secret(name):
+        return MASK
+    return masked_url(value) if "?" in value else value
 
 
 def _is_pair(value: Any) -> bool:

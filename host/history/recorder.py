@@ -24,7 +24,7 @@ from ..config.host_models import HistoryOptions
 from ..execution.observer import Observer
 from ..execution.run import Run
 from .live import Live, RunLog
-from .masking import masked_headers, request_event
+from .masking import masked_headers, request_event, request_line
 
 #: Seconds until a run that goes on gets a record; between two writes of what nothing else has taken along.
 LONG = 0.25
@@ -80,9 +80,8 @@ class Recorder(Observer):
         self._host = host
         self._limits = limits
         self._loop = asyncio.get_running_loop()
+        #: The runs in hand, the one that began first first.
         self._live: dict[str, Live] = {}
-        #: Those that have no record yet.
-        self._young: dict[str, Live] = {}
         self._due: dict[str, RunRecord] = {}
         self._unwanted: list[str] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -95,9 +94,11 @@ class Recorder(Observer):
     def started(self, run: Run) -> None:
         is_wanted = _is_awaited(run.event)
         if run.descriptor.policy.history is not HistoryMode.NONE or is_wanted:
-            live = self._live[run.invocation_id] = self._young[run.invocation_id] = Live(run)
-            live.is_wanted = is_wanted
-            self._wake()
+            live = self._live[run.invocation_id] = Live(run)
+            if is_wanted:
+                live.is_wanted = True
+            if self._timer is None:
+                self._wake()
 
     def retrying(self, run: Run, error: ErrorInfo, delay: float) -> None:
         text = f"Attempt {run.attempts} failed: {_first_line(error)}; another follows in {delay:g} s."
@@ -140,7 +141,6 @@ class Recorder(Observer):
         live = self._live.get(invocation_id)
         if live:
             live.is_wanted = live.is_kept = True
-            self._young.pop(invocation_id, None)
             await self._history.record([self._record(live, RunState.RUNNING)])
         else:
             # What became of it may still be on its way.
@@ -163,9 +163,8 @@ class Recorder(Observer):
 
     def _end(self, live: Live, outcome: Outcome) -> None:
         live.recorded = outcome.status, outcome.error
-        self._young.pop(live.run.invocation_id, None)
-        failures_only = live.run.descriptor.policy.history is HistoryMode.FAILURES and not live.is_wanted
-        if failures_only and outcome.succeeded:
+        mode = live.run.descriptor.policy.history
+        if mode is not HistoryMode.ALL and not live.is_wanted and outcome.succeeded:
             if live.is_kept:
                 self._unwanted.append(live.run.invocation_id)
                 self._due.pop(live.run.invocation_id, None)
@@ -182,7 +181,7 @@ class Recorder(Observer):
             state=state,
             host=self._host,
             worker=call.worker if call else None,
-            origin=cause.origin or _origin(event),
+            origin=cause.origin,
             message=cause.message,
             queued=cause.queued,
             started=run.started,
@@ -194,6 +193,8 @@ class Recorder(Observer):
         )
         if properties:
             record.parent, record.replay_of = _run_id(properties, "parent"), _run_id(properties, "replayOf")
+        if not cause.origin:
+            record.origin = _origin(event)
         if event.kind == "http":
             record.event = request_event(event.data)
         elif "sizes" in event.data:
@@ -258,21 +259,21 @@ class Recorder(Observer):
     def _look(self) -> None:
         """Give those that take long a record, and write what nothing else has taken along."""
         self._timer = None
-        if self._young:
-            self._note_long()
+        are_young = self._note_long()
         self._write()
-        if self._young or self._due:
+        if are_young or self._due:
             self._wake()
 
-    def _note_long(self) -> None:
+    def _note_long(self) -> bool:
+        """Give each run a record that takes long and has none; returns whether there are others without one."""
         now = self._clock.now()
-        for id_, live in list(self._young.items()):
-            age = (now - live.run.started).total_seconds()
-            if 0 <= age < LONG:
-                break  # those behind it began later
-            del self._young[id_]
-            live.is_kept = True
-            self._due[id_] = self._record(live, RunState.RUNNING)
+        for id_, live in self._live.items():
+            if not live.is_kept and live.recorded is None:
+                if 0 <= (now - live.run.started).total_seconds() < LONG:
+                    return True  # those behind it began later
+                live.is_kept = True
+                self._due[id_] = self._record(live, RunState.RUNNING)
+        return False
 
     def _write(self) -> None:
         # Whatever else is written takes it along; so there has to be something.
@@ -343,8 +344,7 @@ def _is_awaited(event: TriggerEvent) -> bool:
 
 def _origin(event: TriggerEvent) -> str:
     if event.kind == "http":
-        path = event.data["url"].partition("://")[2].partition("/")[2].partition("?")[0]
-        return f"{event.data['method']} /{path}"
+        return request_line(event.data["method"], event.data["url"])
     return "by hand" if event.reason == CALLED else ""
 
 
