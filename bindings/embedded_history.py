@@ -42,6 +42,9 @@ _LONGEST = 100_000
 _CHUNKS = 40
 _PAUSE = 0.02
 
+#: Runs that come between two of them and mean that the store has other things to do.
+_COMING = 10
+
 #: Seconds between two looks for what is too old or too much.
 SWEEP_INTERVAL = 60.0
 
@@ -158,13 +161,17 @@ class EmbeddedHistory:
                 length = await self._store.read(history_journal.length)
 
     async def _tidy_for_a_while(self) -> None:
-        """Make rows of what is in the journal, then index rows; always a little at a time."""
+        """Make rows of what is in the journal, then index rows; a little at a time, and no more once runs come again."""
+        left = await self._store.read(history_journal.length)
         for _ in range(_CHUNKS):
-            if not await self._store.read(history_journal.is_empty):
+            if left:
                 await self._store.write(lambda connection: unfold_within(connection, CHUNK))
             elif not await self.index(CHUNK):
                 return
             await asyncio.sleep(_PAUSE)
+            expected, left = max(0, left - CHUNK), await self._store.read(history_journal.length)
+            if expected + _COMING < left <= _LONGEST:
+                return
 
     async def unfold(self) -> None:
         """Have all runs that were recorded so far as rows."""
