@@ -181,9 +181,9 @@ class Host:
         # Both are there before anything can fail: the end closes them.
         self.wakeups = SchedulerWakeups(self._clock)
         self.keys = Keys(self._storage.state)
-        await local.presence.start()
         await self.wakeups.start()
         if self.configuration.options.mode is not Mode.INSPECT:
+            await local.presence.start()
             await self._storage.begin()
             await self.keys.begin()
         from .http_service import make_callers, make_front  # not before the workers are on their way

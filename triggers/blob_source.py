@@ -15,6 +15,7 @@ import msgspec
 from ..bindings.blob import BlobInfo, BlobStore
 from ..bindings.errors import BindingError, FunchostError
 from ..bindings.patterns import PathPattern
+from ..bindings.private_files import make_private_folder
 from ..bindings.queue import OutgoingMessage
 from ..bindings.state import Sighting, StateStore
 from .file_stability import Settling
@@ -76,7 +77,7 @@ class BlobSource:
         if self.folder is not None:
             # So that people can drop files there. Where it cannot be made, the first blob says why.
             with contextlib.suppress(OSError):
-                await asyncio.to_thread(os.makedirs, self.folder, exist_ok=True)
+                await asyncio.to_thread(_make_folder, Path(self.folder))
         self._seen = await self._state.seen(self._scope)
 
     async def scan(self) -> str:
@@ -188,3 +189,8 @@ class BlobSource:
         )
         # Without an end: each version runs once, however long the function was switched off.
         return OutgoingMessage(queue=self._queue, body=msgspec.json.encode(message), ttl=None)
+
+
+def _make_folder(container: Path) -> None:
+    make_private_folder(container.parent)
+    make_private_folder(container)

@@ -10,6 +10,9 @@ from ..bindings.errors import ConfigurationError
 from .cors import Cors
 from .http_response import Headers, Reply, ResponseError, checked_headers
 
+#: Else aiohttp would tell everybody its version, and Python's.
+_SERVER = ("Server", "funchost")
+
 
 class CommonHeaders:
     """Puts them on responses. Those of CORS replace a response's own, custom ones fill in what it does not say."""
@@ -26,9 +29,9 @@ class CommonHeaders:
 
     def on_response(self, request: BaseRequest, response: StreamResponse) -> StreamResponse:
         """The response of aiohttp's, with them unless it has begun."""
-        if self._any and not response.prepared:
+        if not response.prepared:
             response.headers.update(self._of_cors(request))
-            for name, value in self._custom:
+            for name, value in (*self._custom, _SERVER):
                 response.headers.setdefault(name, value)
         return response
 

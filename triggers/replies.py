@@ -77,7 +77,7 @@ class Replies:
             "parent": _run(message, outcome),
             "runState": _state(outcome),
             "error": None if outcome and outcome.succeeded else _error(outcome)["message"],
-            "traceparent": message.properties.get("traceparent"),
+            "traceparent": (outcome and outcome.traceparent) or message.properties.get("traceparent"),
         }
         given = {name: value for name, value in properties.items() if value is not None}
         body = b"" if self.many and outcome and outcome.succeeded else _body(outcome)

@@ -11,6 +11,9 @@ from .moments import Since, parse_since
 from .paging import Page, Paged, page
 from .routes import Route
 
+#: Digits of the largest number of a row.
+_MOST_DIGITS = 18
+
 
 class AuditQuery(Paged, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which actions are asked for."""

@@ -87,9 +87,15 @@ def runnable(call: AdminCall, status: FunctionStatus) -> ServedFunction:
 
 
 async def run_by_hand(
-    call: AdminCall, served: ServedFunction, event: TriggerEvent, callback: str | None = None
+    call: AdminCall,
+    served: ServedFunction,
+    event: TriggerEvent,
+    callback: str | None = None,
+    *,
+    begun: Any = None,
 ) -> Answer:
-    """Run it for this event; the answer is its outcome where that comes within the query's `wait`."""
+    """Run it for this event; the answer is its outcome where that comes within the query's `wait`, and else `begun`, or
+    if there is none where to ask for it."""
     query = call.query(RunQuery)
     try:
         started = await call.host.callers.starts.begin(
@@ -102,7 +108,7 @@ async def run_by_hand(
         return 200, await outcome_document(started.outcome.result(), served.descriptor)
     headers, document = await _told(call, started)
     # Azure's host answers nothing where nobody asks for a wait.
-    return 202, None if query.wait is None else document, headers
+    return 202, begun or (None if query.wait is None else document), headers
 
 
 async def _told(call: AdminCall, started: Started) -> tuple[dict[str, str], dict[str, Any] | None]:

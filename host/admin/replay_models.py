@@ -10,14 +10,6 @@ from .contents import Base64, Text, content_of
 from .run_models import Moment, RunSummary
 
 
-class ReplayQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a replay is asked for."""
-
-    wait: Annotated[
-        bool, msgspec.Meta(description="Answer with the outcome of what runs here, once it has ended.")
-    ] = False
-
-
 class WithData(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a run is to be given in place of what it was given."""
 

@@ -11,10 +11,8 @@ from typing import Any
 from ...bindings.errors import BindingError, FunchostError, NotFound
 from ...bindings.history import RunRecord
 from ...bindings.replay_batches import Batch
-from ...triggers.base import Outcome, TriggerEvent
 from ...triggers.descriptor import FunctionDescriptor
 from ...triggers.http_server import discard
-from ..execution.outcome import outcome_document
 from ..operations.bulk_replay import BulkReplay, choose
 from ..operations.replay import (
     ServedRunner,
@@ -27,12 +25,14 @@ from ..operations.replay import (
     still_queued,
 )
 from ..operations.runs import run_summary
+from ..served_function import ServedFunction
 from .answers import Answer
 from .call import AdminCall
+from .functions import RunQuery, run_by_hand
 from .models import Outcome as OutcomeModel
 from .models import Refused
 from .paging import Page, Paged, page_of_all
-from .replay_models import Replay, ReplayChoice, Replayed, ReplayQuery, ReplayStarted, WithData
+from .replay_models import Replay, ReplayChoice, Replayed, ReplayStarted, WithData
 from .routes import Route
 from .run_queries import ReplayMany, filter_words, run_filter
 from .runs_api import found_run
@@ -55,7 +55,7 @@ async def replay_run(call: AdminCall) -> Answer:
         return 409, {"error": str(error)}
     data = await call.body() if call.is_raw else (await call.document(WithData)).content
     if goes_by_queue(run):
-        queue = await send_again(call.workbench, run, _function(call, run), data)
+        queue = await send_again(call.workbench, run, _served(call, run).descriptor, data)
         return 202, {"replayOf": run.id, "queue": queue, "leftOut": []}
     return await _replay_here(call, run, data)
 
@@ -63,28 +63,17 @@ async def replay_run(call: AdminCall) -> Answer:
 async def _replay_here(call: AdminCall, run: RunRecord, data: bytes | None) -> Answer:
     runner = ServedRunner(call.host.functions, call.host.pool)
     event = await replay_event(call.workbench.history, runner, run, data)
-    function = _function(call, run)
+    served = _served(call, run)
     await call.workbench.note("runs.replay", run.id, function=run.function)
-    waits = call.query(ReplayQuery).wait
-    replay = call.desk.begin(_run(runner, run, event, keeps_result=waits))
-    if not waits:
-        return 202, {"replayOf": run.id, "queue": None, "leftOut": left_out(run)}
-    # A caller that goes away does not stop the run.
-    return 200, await outcome_document(await asyncio.shield(replay), function)
+    begun = {"replayOf": run.id, "queue": None, "leftOut": left_out(run)}
+    return await run_by_hand(call, served, event, begun=begun)
 
 
-async def _run(runner: ServedRunner, run: RunRecord, event: TriggerEvent, *, keeps_result: bool) -> Outcome:
-    outcome = await runner.run_event(run.function, event)
-    if not keeps_result:
-        await discard(outcome.body)
-    return outcome
-
-
-def _function(call: AdminCall, run: RunRecord) -> FunctionDescriptor:
+def _served(call: AdminCall, run: RunRecord) -> ServedFunction:
     served = call.host.functions.get(run.function)
     if served is None:
         raise NotFound(f"There is no function '{run.function}' any more.")
-    return served.descriptor
+    return served
 
 
 # -- all runs of a kind
@@ -159,7 +148,7 @@ def _bulk(call: AdminCall) -> BulkReplay:
 async def _run_live(call: AdminCall, run: RunRecord) -> None:
     runner = ServedRunner(call.host.functions, call.host.pool)
     event = await replay_event(call.workbench.history, runner, run)
-    await _run(runner, run, event, keeps_result=False)
+    await discard((await runner.run_event(run.function, event)).body)
 
 
 def _work_off(call: AdminCall, bulk: BulkReplay, batch: Batch) -> None:
@@ -205,10 +194,10 @@ ROUTES = (
         path="runs/{id}/replay",
         handler=replay_run,
         summary="Make a run once more, with what it was given or other data.",
-        query=ReplayQuery,
+        query=RunQuery,
         body=WithData,
         body_optional=True,
-        answers={200: OutcomeModel, 202: Replayed, 409: Refused},
+        answers={200: OutcomeModel, 202: Replayed, 409: Refused, 429: Refused},
     ),
     Route(
         method="POST",

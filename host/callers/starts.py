@@ -59,6 +59,8 @@ class AsyncStarts:
         size = len(event.body) if isinstance(event.body, bytes) else 0
         if len(self._sizes) >= MOST_RUNS or (self._sizes and sum(self._sizes.values()) + size > MOST_BYTES):
             raise TooManyStarts
+        # A run of which its caller could not be told is not begun: he would try again.
+        await self._recorder.check()
         event.run_id = new_run_id(self._clock.now())
         if callback is not None:
             # Before the run, so that no end of this host can come between: a run that never was is called for in vain.

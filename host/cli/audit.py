@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Any
 
@@ -11,9 +12,12 @@ import msgspec
 from ..operations.audit import AuditFilter, audit_document, list_audit
 from .access import opened_workbench
 from .main import run_async
-from .message import moment_text, printable
+from .message import printable
 from .options import App, Since, app_options, json_option
 from .output import emit_json, emit_table, talk
+from .runs_text import SHORT_ID
+
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @click.command()
@@ -61,11 +65,19 @@ async def _documents(app: App, wanted: AuditFilter, count: int) -> list[dict[str
 
 
 def _row(entry: dict[str, Any]) -> tuple[str, ...]:
-    detail = [f"{key}={_text(value)}" for key, value in entry["detail"].items() if value is not None]
+    detail = [f"{key}={_text(value)}" for key, value in entry["detail"].items() if value not in (None, "")]
     if entry["outcome"] != "done":
         detail.insert(0, str(entry["outcome"]))
-    when = moment_text(datetime.fromisoformat(entry["at"]))
-    return when, entry["who"], entry["action"], printable(entry["target"]), printable(" ".join(detail))
+    moment = datetime.fromisoformat(entry["at"]).astimezone()
+    target = printable(entry["target"])
+    return (
+        f"{moment:%Y-%m-%d %H:%M:%S}",
+        entry["who"],
+        entry["action"],
+        # The beginning of an id is enough, also for other commands.
+        target[:SHORT_ID] if _ID.fullmatch(target) else target,
+        printable(" ".join(detail)),
+    )
 
 
 def _text(value: Any) -> str:

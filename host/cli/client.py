@@ -84,7 +84,7 @@ class HostClient:
 
         Raises `NotFound`, `BindingError` where it cannot be, and `ConfigurationError` for a function in error.
         """
-        document: dict[str, Any] = self._ask("POST", f"/admin/runs/{quote(run, safe='')}/replay?wait=1", data)
+        document: dict[str, Any] = self._ask("POST", f"/admin/runs/{quote(run, safe='')}/replay?wait", data)
         return document
 
     def cancel_run(self, run: str) -> bool:

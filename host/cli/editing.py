@@ -33,7 +33,7 @@ def edited(content: bytes) -> bytes | None:
     given up; that stays in a file which is named.
     """
     check_editable()
-    is_json = _json_error(content) is None
+    is_json = json_error(content) is None
     path = _written(content, _suffix(content, is_json=is_json))
     while True:
         _edit(path)
@@ -42,7 +42,7 @@ def edited(content: bytes) -> bytes | None:
         if result in (content, content + b"\n") or not result.strip():
             _remove(path)
             return None
-        error = _json_error(result) if is_json else None
+        error = json_error(result) if is_json else None
         if error is None:
             _remove(path)
             ends = not content.endswith(b"\n") and result.endswith(b"\n")
@@ -64,7 +64,7 @@ def _suffix(content: bytes, *, is_json: bool) -> str:
     return ".txt"
 
 
-def _json_error(content: bytes) -> str | None:
+def json_error(content: bytes) -> str | None:
     """Why it is no JSON; None: it is."""
     try:
         msgspec.json.decode(content)

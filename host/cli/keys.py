@@ -6,7 +6,7 @@ import click
 
 from ..keys import HOST_RING, MASTER, MASTER_RING, SYSTEM_RING, Key, Keys
 from ..runtime import running_hosts
-from .access import check_function, opened_store
+from .access import check_function, opened_store, opened_workbench
 from .main import run_async
 from .options import App, Group, app_options, json_option
 from .output import emit_json, emit_table, talk
@@ -79,12 +79,14 @@ async def _list(app: App, function: str | None) -> list[Key]:
 
 async def _rotate(app: App, name: str, function: str | None) -> tuple[Key, bool, bool]:
     """The key, whether it was made, and whether hosts of other machines have it too."""
-    async with opened_store(app) as storage:
+    async with opened_workbench(app) as workbench:
         if function:
             await check_function(app, function)
+        storage = workbench.storage
         held = Keys(storage.state)
         await held.load()
         before = {(key.ring, key.name.lower()) for key in await held.list()}
+        await workbench.note("keys.roll", name, **({"function": function} if function else {}))
         value = await held.rotate(name, function)
         key = next(key for key in await held.list() if key.value == value)
         is_shared = storage.state is not storage.local.state

@@ -79,11 +79,12 @@ class _Printer:
         self._colours = sys.stdout.isatty()
         self._today = datetime.now().astimezone().date()
 
-    def lines(self, lines: Iterable[LogLine]) -> None:
-        """Print the lines at once: whoever reads along sees each."""
+    def lines(self, lines: Iterable[LogLine]) -> bool:
+        """Print the lines at once: whoever reads along sees each. Returns whether there was one."""
         text = "".join(map(json_line if self._as_json else self._readable, lines))
         if text:
             click.echo(text, nl=False)
+        return bool(text)
 
     def _readable(self, line: LogLine) -> str:
         dated = line.time.astimezone().date() != self._today
@@ -110,7 +111,8 @@ async def _show(
         if wanted.run is not None:
             await _show_run(workbench, reader, wanted, count, show, follow=follow)
             return
-        show.lines(await last_lines(workbench, reader, wanted, count))
+        if not show.lines(await last_lines(workbench, reader, wanted, count)) and not follow:
+            talk("No such lines." if wanted != LineFilter() else "Nothing was logged yet.")
         if follow:
             if not running_hosts(app.store_folder):
                 talk("No host runs here now; the log goes on when one is started. Ctrl+C ends this.")

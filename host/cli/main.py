@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
@@ -51,6 +53,14 @@ class _LazyGroup(Group):
         command: click.Command = getattr(import_module(f".{module}", __package__), name)
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # Whoever read our output has seen enough. What is left of it must not be tried again at the exit.
+            _leave_output()
+            return Exit.OK
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         # Out of the table: the help must not have to import all commands.
         with formatter.section("Commands"):
@@ -79,12 +89,15 @@ def main() -> int:
         return Exit.USAGE
     except (KeyboardInterrupt, asyncio.CancelledError):
         return Exit.INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has seen enough.
-        return Exit.OK
     except (FunchostError, OSError) as error:
         fail(*explained(error))
     return result if isinstance(result, int) else Exit.OK
+
+
+def _leave_output() -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())
 
 
 def run_async(work: Callable[[], Any]) -> Any:

@@ -21,7 +21,7 @@ from ..operations.poison_moves import check_origins, delete, edit, replay
 from ..operations.queues import check_queue
 from .access import opened_workbench
 from .consent import consent, yes_option
-from .editing import edited
+from .editing import edited, json_error
 from .main import run_async
 from .options import App, Content, Group, Rate, app_options, json_option
 from .output import Exit, emit_json, fail, talk
@@ -85,7 +85,7 @@ def edit_one(app: App, id_: str, data: bytes | None, connection: str | None) -> 
     It stays where it is until it is replayed. A body that was JSON has to be so again.
     """
     found, _ = run_async(lambda: _show(app, connection, id_))
-    body = edited(found.message.body) if data is None else data
+    body = edited(found.message.body) if data is None else _checked(data, found.message.body)
     try:
         changed = body is not None and run_async(lambda: _edit(app, connection, found.id, body))
     except MessageTooLarge as error:
@@ -211,7 +211,8 @@ def export(app: App, file: str, wanted: PoisonFilter, connection: str | None) ->
     Each has all that `show` has, its body as text or in base64. They stay where they are.
     """
     if file == "-":
-        run_async(lambda: _export(app, connection, wanted, sys.stdout.buffer))
+        if not run_async(lambda: _export(app, connection, wanted, sys.stdout.buffer)):
+            talk("No such message was given up.")
         return
     with open(Path(file), "wb", opener=private_opener) as target:
         count = run_async(lambda: _export(app, connection, wanted, target))
@@ -242,6 +243,14 @@ async def _edit(app: App, connection: str | None, id_: str, body: bytes) -> bool
     async with opened_workbench(app) as workbench:
         found = await PoisonQueues(workbench, connection or "").get(id_)
         return await edit(workbench, found, body)
+
+
+def _checked(data: bytes, body: bytes) -> bytes:
+    """The new body. Raises `BadParameter` where it is no JSON any more."""
+    error = json_error(data) if json_error(body) is None else None
+    if error:
+        raise click.BadParameter(f"The body was JSON, and this is not: {error}.", param_hint="--data")
+    return data
 
 
 async def _export(app: App, connection: str | None, wanted: PoisonFilter, target: BinaryIO) -> int:

@@ -13,11 +13,12 @@ from ...bindings.errors import BindingError, MessageTooLarge, NotFound
 from ...bindings.queue import DEFAULT_TTL, OutgoingMessage, PeekedMessage
 from ...bindings.storages import storage_type
 from ..operations import queues as operations
-from ..operations.messages import message_document
+from ..operations.messages import message_document, send_message
 from ..operations.queues import (
     QueueInfo,
     Rate,
     check_known,
+    check_queue,
     clear_queue,
     pause_queue,
     queue_document,
@@ -163,7 +164,7 @@ def pause(app: App, queue: str, as_json: bool, connection: str | None) -> None:
     """
     queue = named_queue(app, connection, queue)
     try:
-        changed = run_async(lambda: _switch(app, connection, queue, pause_queue))
+        changed = run_async(lambda: _switch(app, connection, queue, _pause))
     except BindingError as error:
         raise click.BadParameter(str(error), param_hint="QUEUE") from None
     _tell_switched(queue, changed, as_json, paused=True)
@@ -222,8 +223,8 @@ def named_queue(app: App, connection: str | None, queue: str) -> str:
 
 
 async def _send(app: App, connection: str | None, message: OutgoingMessage) -> None:
-    async with opened_queues(app, connection) as store:
-        await store.send([message])
+    async with opened_workbench(app) as workbench:
+        await send_message(workbench, message, connection or "")
 
 
 async def _peek(app: App, connection: str | None, queue: str, count: int) -> list[PeekedMessage]:
@@ -261,6 +262,16 @@ async def _switch(
 ) -> bool:
     async with opened_workbench(app) as workbench:
         return await operation(workbench, queue, connection or "")
+
+
+async def _pause(workbench: Workbench, queue: str, connection: str) -> bool:
+    """Pause the queue; where there is none of that name, which may be a slip, say so."""
+    changed = await pause_queue(workbench, queue, connection)
+    try:
+        await check_queue(workbench, connection, queue)
+    except NotFound as error:
+        talk(str(error))
+    return changed
 
 
 def _tell_switched(queue: str, changed: bool, as_json: bool, *, paused: bool) -> None:

@@ -67,6 +67,8 @@ def filter_of(
     """What the options say."""
     if search is not None and not search.strip():
         raise click.BadParameter("Give at least one word.", param_hint="--search")
+    if since is not None and until is not None and since >= until:
+        raise click.BadParameter("No run can be there: --until is not after --since.", param_hint="--until")
     return RunFilter(
         functions=tuple(functions), states=tuple(states), since=since, until=until, search=search
     )

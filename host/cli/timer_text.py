@@ -9,6 +9,7 @@ from ...bindings.history import RunRecord
 from ...triggers.timer_missed import MOST_COUNTED, Missed
 from ..operations.timers import TimerInfo
 from .message import printable
+from .runs_text import duration_text
 
 
 def timer_text(timer: TimerInfo) -> str:
@@ -34,8 +35,8 @@ def _record_lines(run: RunRecord | None, late: float | None, zone: tzinfo) -> li
     """The last run on record: the one above, or one by hand that came after it."""
     if run is None:
         return []
-    took = "" if run.duration is None else f" in {run.duration:.3f} s"
-    how = "by hand" if late is None else f"{late:.3f} s late"
+    took = "" if run.duration is None else f" in {duration_text(run.duration)}"
+    how = "by hand" if late is None else f"{duration_text(late)} late"
     lines = [
         f"  on record {run.state}{took}, {how}",
         f"            {_text(run.started.astimezone(zone))}, run {run.id}",

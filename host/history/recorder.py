@@ -144,7 +144,11 @@ class Recorder(Observer):
             await self._history.record([self._record(live, RunState.RUNNING)])
         else:
             # What became of it may still be on its way.
-            await self._store.write(_nothing)
+            await self.check()
+
+    async def check(self) -> None:
+        """Raise `StoreError` where records cannot be written now."""
+        await self._store.write(_nothing)
 
     def now(self, invocation_id: str) -> RunRecord | None:
         """The record of a run in hand as of now; None for any other."""

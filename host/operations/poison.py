@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, Collection
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ from .workbench import Workbench
 
 #: Ids that a message which begins like several of them is told of.
 _NAMED = 3
+
+#: What differs from message to message in what is one error: words with a digit, such as ids, counts and times.
+_VARYING = re.compile(r"[\w.:+-]*\d[\w.:+-]*", re.ASCII)
 
 
 class PoisonFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +67,7 @@ class PoisonGroup:
     queue: str
     function: str | None
     error: str
-    #: The first line of what the error said.
+    #: The first line of what the error said; words in which the messages differ are an ellipsis.
     message: str
     count: int
     first: datetime
@@ -127,13 +131,15 @@ class PoisonQueues:
         return list({poison.id: poison for poison in chosen}.values())
 
     async def groups(self, wanted: PoisonFilter = ALL) -> list[PoisonGroup]:
-        """The messages by queue, function and error, the largest group first."""
+        """The messages by queue, function and error, the largest group first.
+
+        Errors are one where they differ in words with a digit only: the same mistake for many orders is one group.
+        """
         members: dict[tuple[str, str | None, str, str], list[PoisonMessage]] = {}
         async with aclosing(self.find(wanted)) as messages:
             async for poison in messages:
                 reason = poison.reason
-                first_line = next(iter(reason.message.splitlines()), "")
-                key = poison.queue, reason.function, reason.error, first_line
+                key = poison.queue, reason.function, reason.error, _shape(_first_line(poison))
                 members.setdefault(key, []).append(poison)
         groups = [_group(*key, some) for key, some in members.items()]
         return sorted(groups, key=lambda group: (-group.count, group.queue, group.error, group.message))
@@ -196,15 +202,24 @@ def _only(found: list[PoisonMessage], id_: str) -> PoisonMessage:
     return matching[0]
 
 
+def _first_line(poison: PoisonMessage) -> str:
+    return next(iter(poison.reason.message.splitlines()), "")
+
+
+def _shape(line: str) -> str:
+    return _VARYING.sub("…", line)
+
+
 def _group(
-    queue: str, function: str | None, error: str, message: str, members: list[PoisonMessage]
+    queue: str, function: str | None, error: str, shape: str, members: list[PoisonMessage]
 ) -> PoisonGroup:
+    lines = set(map(_first_line, members))
     last = max(members, key=lambda poison: poison.given_up)
     return PoisonGroup(
         queue=queue,
         function=function,
         error=error,
-        message=message,
+        message=lines.pop() if len(lines) == 1 else shape,
         count=len(members),
         first=min(poison.given_up for poison in members),
         last=last.given_up,

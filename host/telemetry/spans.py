@@ -15,6 +15,7 @@ from opentelemetry.trace.status import Status as SpanStatus
 from opentelemetry.trace.status import StatusCode
 
 from ...triggers.base import ErrorInfo, Outcome, Status
+from ...triggers.http_response import FAILED, ResponseError, render
 from ..execution.run import Run
 
 #: By the kind of event: the span's kind, and what OpenTelemetry calls such a trigger.
@@ -113,9 +114,12 @@ def _attributes(run: Run, outcome: Outcome) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _status(outcome: Outcome) -> int | None:
-    status = outcome.header.get("status")
-    return status if isinstance(status, int) else None
+def _status(outcome: Outcome) -> int:
+    """What the caller is answered, also where the function did not say so itself."""
+    try:
+        return render(outcome).status
+    except ResponseError:
+        return FAILED.status
 
 
 def _exception(error: ErrorInfo, at: datetime) -> Event:

@@ -456,6 +456,9 @@ def test_keys_are_listed_with_their_values_and_renewed(tmp_path: Path) -> None:
     assert list(before) == ["_master", "default"]
     assert rotated.stdout.decode().strip() == after["default"] != before["default"]
     assert after["_master"] == before["_master"]
+    [row] = document("audit", "--root", tmp_path)
+    assert (row["action"], row["target"]) == ("keys.roll", "default")
+    assert after["default"] not in json.dumps(row)
 
 
 def test_a_function_has_keys_of_its_own(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -77,6 +79,16 @@ def test_a_host_that_serves_is_live_and_ready(host: RunningHost) -> None:
     names = {check["name"] for check in document["checks"]}
     assert names >= {"host", "workers", "storage", "shared storage", "function:Hello", "function:Fail"}
     assert all(check["ok"] and check["reason"] is None for check in document["checks"])
+
+
+def test_a_host_whose_store_cannot_be_written_is_live_and_not_ready(host: RunningHost, app: Path) -> None:
+    with contextlib.closing(sqlite3.connect(app / ".funchost" / "store.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        status, text = get(f"{host.url}/readyz")
+        assert get(f"{host.url}/healthz")[0] == 200
+    assert status == 503
+    assert [check["name"] for check in json.loads(text)["checks"] if not check["ok"]] == ["storage"]
+    until(lambda: get(f"{host.url}/readyz")[0] == 200, 20)
 
 
 def test_strangers_are_told_no_more_than_yes(host: RunningHost) -> None:

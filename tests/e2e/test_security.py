@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import re
@@ -150,6 +151,17 @@ def test_under_other_names_and_behind_proxies_it_is_open_by_key_only(
 
 
 @pytest.mark.parametrize(
+    "path", ["/", "/api/said", "/admin/host/ping", "/admin/runs", "/metrics", "/runs/x", "/no"]
+)
+def test_no_answer_tells_which_versions_answer(open_host: RunningHost, path: str) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", urlsplit(open_host.url).port, timeout=DEADLINE)
+    with contextlib.closing(connection):
+        connection.request("GET", path, headers={"Host": "elsewhere.example"})
+        told = dict(connection.getresponse().getheaders())
+    assert told.get("Server", "funchost") == "funchost"
+
+
+@pytest.mark.parametrize(
     "headers",
     [
         {"Origin": "https://elsewhere.example", "Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "no-cors"},
@@ -250,6 +262,7 @@ def test_an_address_of_ipv4_within_ipv6_is_no_way_around_the_key(tmp_path: Path)
 
 def test_all_files_of_a_store_are_their_owners_alone_whatever_the_umask(tmp_path: Path) -> None:
     app = made(tmp_path)
+    app.add("watch", _NOTE, {"type": "blobTrigger", "name": "job", "path": "watched/{name}"})
     app.store.mkdir(mode=0o755)
     before = os.umask(0)
     try:
@@ -261,6 +274,7 @@ def test_all_files_of_a_store_are_their_owners_alone_whatever_the_umask(tmp_path
     finally:
         os.umask(before)
     names = {path.name for path in found}
+    assert "watched" in names
     assert {"store.db", "store.db-wal", "store.db-shm", "runtime.json", "below.txt"} <= names
     assert any(name.endswith(".lock") for name in names)
     others = {str(path): oct(mode) for path, mode in found.items() if stat.S_IMODE(mode) & 0o077}

@@ -9,14 +9,17 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 from apps.serving import Answer, Host
 from e2e.running import DEADLINE
 from openapi_check import Checked
+
+from funchost.host.admin.paging import mark
 
 pytestmark = pytest.mark.e2e
 
@@ -70,6 +73,11 @@ class Api:
     def order(self, text: str) -> None:
         """Have something billed."""
         assert self.host.post("/api/order", text).status == 200
+
+
+def has_succeeded(api: Api, path: str) -> bool:
+    """Whether the run whose status is asked for there has."""
+    return bool(api.host.get(path).json["state"] == "succeeded")
 
 
 def until(look: Callable[[], Any]) -> Any:
@@ -165,6 +173,15 @@ def test_a_run_that_goes_on_is_cancelled_and_one_that_has_ended_is_not(api: Api)
     assert api.error("POST", f"runs/{run['id']}/cancel")[0] == 409
 
 
+@pytest.mark.parametrize(
+    ("path", "last"),
+    [("runs", "\ud800"), ("runs", "é"), ("audit", "\ud800"), ("audit", "٣"), ("audit", "9" * 30)],
+)
+def test_a_made_up_place_in_a_list_is_refused(api: Api, path: str, last: str) -> None:
+    status, reason = api.error("GET", f"{path}?next={mark(last)}")
+    assert (status, reason) == (400, "'next' is of another list.")
+
+
 # -- replays
 
 
@@ -191,10 +208,27 @@ def test_a_run_that_came_by_http_is_replayed_by_the_host(api: Api) -> None:
     api.order("by http")
     run = api.runs(1, "function=order&search=http")[0]
 
+    for wait in ("wait", "wait=30"):
+        outcome = api.ask("POST", f"runs/{run['id']}/replay?{wait}")
+        assert (outcome.status, outcome.json["result"]) == (200, "ordered")
+    for wait in ("", "?wait=0"):
+        begun = api.ask("POST", f"runs/{run['id']}/replay{wait}")
+        assert (begun.status, begun.json) == (202, {"replayOf": run["id"], "queue": None, "leftOut": []})
+        status = begun.header("Location")
+        assert status
+        until(partial(has_succeeded, api, status))
+    assert len(api.runs(4, f"replayOf={run['id']}")) == 4
+
+
+@pytest.mark.parametrize("asked", ["[", "[::1", "a]b"])
+def test_a_request_whose_host_is_none_is_recorded_and_replayed(api: Api, asked: str) -> None:
+    text = f"to {len(asked)} brackets"
+    assert api.host.post("/api/order?code=hidden&a=1", text, Host=asked).text == "ordered"
+    run = api.runs(1, f"function=order&search={quote(text)}")[0]
+
+    assert api.get(f"runs/{run['id']}")["event"]["url"] == f"http://{asked}/api/order?code=***&a=1"
     outcome = api.ask("POST", f"runs/{run['id']}/replay?wait")
     assert (outcome.status, outcome.json["result"]) == (200, "ordered")
-    assert api.ask("POST", f"runs/{run['id']}/replay").status == 202
-    assert len(api.runs(2, f"replayOf={run['id']}")) == 2
 
 
 def test_many_runs_are_replayed_after_a_look_at_which(api: Api) -> None:
@@ -264,7 +298,9 @@ def test_a_message_that_was_given_up_is_found_mended_and_replayed(api: Api) -> N
     assert (shown["body"], shown["error"], shown["function"]) == ("broken order-7", "ValueError", "bill")
     assert shown["runs"]
     groups = api.get("poison/groups?function=bill&error=ValueError")
-    assert lost["id"] in [group["example"] for group in groups if "order-7" in group["message"]]
+    alike = [group for group in groups if "cannot bill broken" in group["message"]]
+    examples = [api.get(f"poison/{group['example']}") for group in alike]
+    assert {(one["queue"], one["error"]) for one in examples} == {(shown["queue"], shown["error"])}
     assert api.ask("PUT", f"poison/{lost['id']}", {"body": "mended order-7"}).json["changed"] is True
     moved = api.ask("POST", f"poison/{lost['id']}/replay")
     assert (moved.status, moved.json["to"]) == (202, "orders")

@@ -116,6 +116,17 @@ async def test_messages_are_grouped_by_function_and_error_with_the_largest_group
     assert (await bench.poison.get(groups[0]["example"])).message.body == b"3"
 
 
+async def test_an_error_that_names_what_it_was_about_is_one_group(bench: PoisonBench) -> None:
+    await bench.give_up(b"1", "order a17 has no price")
+    await bench.give_up(b"2", "order 6f9619ff-8b86-d011-b42d-00c04fc964ff has no price")
+    await bench.give_up(b"3", "order b3 has no customer")
+    groups = await bench.poison.groups()
+    assert [(group.message, group.count) for group in groups] == [
+        ("order … has no price", 2),
+        ("order b3 has no customer", 1),
+    ]
+
+
 async def test_filters_are_put_together(bench: PoisonBench) -> None:
     await bench.give_up(b"1", "no such item")
     await bench.give_up(b"2", "too many", function="Other")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -35,6 +36,19 @@ def convert(kind: click.ParamType[Any], text: str) -> Any:
 
 
 # -- help
+
+
+def test_a_reader_that_has_seen_enough_ends_a_command_without_an_error(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = (
+        "import sys; from funchost.host.cli.main import main; sys.argv[1:] = ['version']; sys.exit(main())"
+    )
+    with os.fdopen(writing, "wb") as closed:
+        done = subprocess.run(
+            [sys.executable, "-c", command], stdout=closed, stderr=subprocess.PIPE, check=False, cwd=tmp_path
+        )
+    assert (done.returncode, done.stderr) == (Exit.OK, b"")
 
 
 def test_the_help_of_each_command_begins_as_the_overview_says() -> None:

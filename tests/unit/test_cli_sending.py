@@ -68,6 +68,13 @@ def test_nothing_said_is_nothing_shown(app: Path) -> None:
     assert "replyTo" not in found
 
 
+def test_a_message_that_was_sent_stands_in_the_audit_without_its_body(app: Path) -> None:
+    queues(app, "send", "orders", "a-secret")
+    [row] = json.loads(CliRunner().invoke(cli, ["audit", "--root", str(app), "--json"]).stdout)
+    assert (row["action"], row["target"], row["who"][:4]) == ("queues.send", "orders", "cli:")
+    assert "a-secret" not in json.dumps(row)
+
+
 def test_a_duplicate_is_dropped_and_that_it_may_be_is_told(app: Path) -> None:
     for body in ("a", "b"):
         told = queues(app, "send", "orders", body, "--dedup-id", "1")

@@ -23,7 +23,7 @@ class FakeStore:
         self.error: Exception | None = None
         self.hangs = False
 
-    async def read(self, operation: Callable[[sqlite3.Connection], Any]) -> Any:
+    async def write(self, operation: Callable[[sqlite3.Connection], Any]) -> Any:
         if self.hangs:
             await asyncio.Event().wait()
         if self.error:

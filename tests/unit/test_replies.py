@@ -118,6 +118,14 @@ async def test_the_result_goes_to_the_queue_that_the_sender_named(bench: Bench) 
     assert await bench.held("orders") == []
 
 
+async def test_what_a_reply_causes_stands_below_the_run_that_sent_it(bench: Bench) -> None:
+    message = await bench.message(replyTo="replies", traceparent="00-asker")
+    outcome = answered(b"done")
+    outcome.traceparent = "00-run"
+    await bench.settlement.succeed([message], outcome)
+    assert (await bench.reply()).properties["traceparent"] == "00-run"
+
+
 @pytest.mark.parametrize("correlation", [{}, {"correlationId": ""}, {"correlationId": 7}])
 async def test_without_a_correlation_it_is_the_messages_id(bench: Bench, correlation: dict[str, Any]) -> None:
     message = await bench.message(replyTo="replies", **correlation)

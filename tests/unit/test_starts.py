@@ -30,6 +30,8 @@ class Bench:
         self.steps: list[str] = []
         self.let = asyncio.Event()
         self.trouble: StoreError | None = None
+        #: Why no record can be written.
+        self.unwritable: StoreError | None = None
         self.queues = MemoryQueues(ManualClock())
         self.starts = AsyncStarts(
             recorder=cast(Recorder, self),
@@ -52,6 +54,10 @@ class Bench:
             raise self.trouble
         await self.queues.send(messages)
         self.steps.append("sent")
+
+    async def check(self) -> None:
+        if self.unwritable:
+            raise self.unwritable
 
     async def keep(self, id: str) -> None:
         self.steps.append(f"kept {id}")
@@ -86,6 +92,13 @@ async def test_what_is_to_be_called_is_kept_before_the_run_begins(bench: Bench) 
     [message] = await bench.queues.peek(CALLBACKS, 10)
     wanted = msgspec.json.decode(message.body)
     assert (wanted["run"], wanted["url"]) == (started.id, "https://example.com/")
+
+
+async def test_a_run_of_which_its_caller_could_not_be_told_is_not_begun(bench: Bench) -> None:
+    bench.unwritable = StoreError("locked")
+    with pytest.raises(StoreError):
+        await bench.begin()
+    assert bench.steps == []
 
 
 async def test_where_that_cannot_be_kept_or_called_nothing_begins(bench: Bench) -> None:

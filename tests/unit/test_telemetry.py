@@ -83,7 +83,7 @@ def test_a_span_has_the_ids_that_the_function_was_given(told: Told) -> None:
     )
     run = run_of(event)
     told.telemetry.started(run)
-    told.telemetry.ended(run, make_outcome(header={"status": 201}))
+    told.telemetry.ended(run, make_outcome(kind="http", header={"status": 201}))
     (span,) = told.spans
     assert span.context is not None
     assert run.trace.parent == f"00-{span.context.trace_id:032x}-{span.context.span_id:016x}-01"
@@ -133,6 +133,25 @@ def test_what_its_caller_does_not_sample_is_not_sent() -> None:
     processor.force_flush()
     processor.shutdown()  # type: ignore[no-untyped-call]
     assert len(sent.get_finished_spans()) == 1
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status"),
+    [
+        ({"kind": "text", "body": b"hi"}, 200),
+        ({"kind": "none"}, 204),
+        ({"kind": "http", "header": {"status": 418}}, 418),
+        ({"kind": "http", "header": {"status": "many"}}, 500),
+        ({"status": Status.FAILED, "error": ErrorInfo("ValueError", "boom")}, 500),
+        ({"status": Status.INTERRUPTED}, 503),
+    ],
+)
+def test_a_request_has_the_status_that_its_caller_was_answered(
+    told: Told, outcome: dict[str, Any], status: int
+) -> None:
+    span = ended(told, TriggerEvent(kind="http", data={"method": "GET"}), **outcome)
+    assert span.attributes is not None
+    assert span.attributes["http.response.status_code"] == status
 
 
 def test_a_failure_has_its_reason_and_its_attempts(told: Told) -> None:

@@ -62,7 +62,7 @@ def test_the_last_run_is_shown_with_its_end_and_how_late_it_was() -> None:
         error_message="no\nmore",
     )
     text = timer_text(timer(last_run=run))
-    assert "  on record failed in 1.000 s, 2.000 s late\n" in text
+    assert "  on record failed in 1.0 s, 2.0 s late\n" in text
     assert "            2030-01-31 12:00:00 UTC, run 0190-1\n" in text
     assert "            ValueError: no\n" in f"{text}\n"
     shown = timer_document(timer(last_run=run))["lastRun"]
