@@ -18,6 +18,7 @@ from ...bindings.errors import BindingError, FunchostError, MessageTooLarge, Not
 from ...bindings.history import HistoryStore, RunFilter, RunRecord, RunState
 from ...bindings.replay_batches import Batch, ReplayBatches
 from ...triggers.descriptor import FunctionDescriptor
+from .pace import Pace
 from .replay import BY_HAND, check_ended, connection_of, goes_by_queue, replay_input, replay_messages
 from .workbench import Workbench
 
@@ -182,10 +183,10 @@ class BulkReplay:
         """
         left = list((await self.batches.left(batch)).items())
         progress = Progress(total=len(left))
-        schedule = _Schedule(batch.rate)
+        pace = Pace(batch.rate)
         place = 0
         while place < len(left):
-            count = await schedule.due()
+            count = await pace.turns(_AT_ONCE)
             await self._several(batch, left[place : place + count], progress)
             place += count
             told(progress)
@@ -238,23 +239,3 @@ class BulkReplay:
         if self._live is None:
             raise FunchostError(f"{run.function} is run by a host, and none is running.")
         await self._live(run)
-
-
-class _Schedule:
-    """So many a second, evenly: what is late is made up for, so that the rate is kept on the whole."""
-
-    def __init__(self, rate: float | None) -> None:
-        self._rate = rate
-        self._loop = asyncio.get_running_loop()
-        self._began = self._loop.time()
-        self._given = 0
-
-    async def due(self) -> int:
-        """Return once some may be done, and how many."""
-        if self._rate is None:
-            return _AT_ONCE
-        await asyncio.sleep(self._began + self._given / self._rate - self._loop.time())
-        elapsed = self._loop.time() - self._began
-        count = max(1, min(_AT_ONCE, int(elapsed * self._rate) + 1 - self._given))
-        self._given += count
-        return count

@@ -4,8 +4,7 @@ the middle loses none; on the embedded store it doubles none either. Whoever beg
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -14,6 +13,7 @@ import msgspec
 from ...bindings.errors import BindingError, NotFound
 from ...bindings.parked import Parked, Replacement
 from ...bindings.queue import DEFAULT_TTL, OutgoingMessage, PeekedMessage
+from .pace import Pace
 from .poison_message import PoisonMessage, Reason
 from .workbench import Workbench
 
@@ -45,12 +45,12 @@ async def replay(
         return replayed(message, origins[message.id] or "")
 
     await _note(workbench, "poison.replay", chosen, wanted, to=to)
-    pace = _Pace(rate)
+    pace = Pace(rate)
     async with aclosing(_each(chosen, made, singly=rate is not None)) as moved:
-        await pace.wait()
+        await pace.turns()
         async for poison in moved:
             yield poison
-            await pace.wait()
+            await pace.turns()
 
 
 async def delete(
@@ -136,17 +136,3 @@ async def _note(
     queues = sorted({poison.queue for poison in chosen})
     told = {key: value for key, value in detail.items() if value is not None}
     await workbench.note(action, target, messages=len(chosen), queues=queues, **told)
-
-
-class _Pace:
-    """So many a second at most, evenly."""
-
-    def __init__(self, rate: float | None, now: Callable[[], float] | None = None) -> None:
-        self._pause = 1 / rate if rate else 0.0
-        self._now = now or asyncio.get_running_loop().time
-        self._next = self._now()
-
-    async def wait(self) -> None:
-        """Return when it is the next one's turn."""
-        await asyncio.sleep(max(0.0, self._next - self._now()))
-        self._next = max(self._next, self._now() - self._pause) + self._pause

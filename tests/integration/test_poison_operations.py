@@ -280,10 +280,10 @@ async def test_a_rate_is_kept(bench: PoisonBench, monkeypatch: pytest.MonkeyPatc
         def __init__(self, rate: float | None) -> None:
             pauses.append(rate or 0)
 
-        async def wait(self) -> None:
+        async def turns(self) -> None:
             pauses.append(1)
 
-    monkeypatch.setattr("funchost.host.operations.poison_moves._Pace", NoTime)
+    monkeypatch.setattr("funchost.host.operations.poison_moves.Pace", NoTime)
     for number in range(3):
         await bench.give_up(b"%d" % number, "no such item")
     assert len(await bench.replay(await bench.chosen(), rate=10.0)) == 3
