@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,6 +31,10 @@ Operation = Callable[[sqlite3.Connection], Any]
 Job = tuple[Operation, asyncio.Future[Any]]
 #: Gives what is to be written with whatever else is, or None.
 Rider = Callable[[], Job | None]
+
+#: Told of each write that is asked for in its context, before that is handed over: so riders can be given what belongs
+#: to this very write.
+on_write: ContextVar[Callable[[], None] | None] = ContextVar("on_write", default=None)
 
 #: How long an operation waits for another process to finish its transaction, in seconds.
 BUSY_TIMEOUT = 10.0
@@ -87,6 +92,8 @@ class Store:
         if self._closed:
             raise StoreError("The store is closed.")
         future: asyncio.Future[T] = self._loop.create_future()
+        if told := on_write.get():
+            told()
         # What comes in one turn of the loop goes over to the writer at once: it is woken once for all of it.
         if not self._outbox:
             self._loop.call_soon(self._hand_over)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from ...bindings.history import Step
+from ...bindings.history import RunRecord, Step
 from ...triggers.base import ErrorInfo, Status
 from ..execution.run import Run
 
@@ -52,7 +52,9 @@ class Live:
     is_kept = False
     #: Whether it is to have one in any case.
     is_wanted = False
-    #: How it was recorded to have ended.
+    #: Its last record, which waits for its event to be settled.
+    pending: RunRecord | None = None
+    #: How that says it ended.
     recorded: tuple[Status, ErrorInfo | None] | None = None
 
     def __init__(self, run: Run) -> None:

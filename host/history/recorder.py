@@ -1,8 +1,9 @@
 """Records what becomes of each run, as cheaply as that can be done durably.
 
 A run's record is written when its event is settled, in the same transaction where that is one of the embedded store:
-so there is no run without a record, and no record of what did not happen. What is settled elsewhere, or not at all, is
-written together every tenth of a second. A run that takes longer than `LONG` seconds has a record from then on.
+whatever the settlement writes there first takes it along. So there is no run without a record, and no record of what did
+not happen. What is settled elsewhere, or not at all, is written together every tenth of a second. A run that takes longer
+than `LONG` seconds has a record from then on.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any, NamedTuple
 from ...bindings.clock import Clock
 from ...bindings.embedded_history import EmbeddedHistory
 from ...bindings.history import INLINE, NOTHING, Kept, RunRecord, RunState, Step
-from ...bindings.store import Job, Store
+from ...bindings.store import Job, Store, on_write
 from ...triggers.base import CALLED, ErrorInfo, Outcome, Status, TriggerEvent
 from ...triggers.descriptor import HistoryMode
 from ...triggers.trouble import Trouble
@@ -108,11 +109,15 @@ class Recorder(Observer):
         live = self._live.get(run.invocation_id)
         if live:
             self._end(live, outcome)
+            on_write.set(partial(self._send_along, live))
 
     def ended(self, run: Run, outcome: Outcome) -> None:
         live = self._live.pop(run.invocation_id, None)
-        if live and live.recorded != (outcome.status, outcome.error):
-            self._end(live, outcome)
+        if live:
+            on_write.set(None)
+            if live.recorded != (outcome.status, outcome.error):
+                self._end(live, outcome)
+            self._send_along(live)
 
     def note(self, invocation_id: str, text: str) -> None:
         """Note a step of a run."""
@@ -172,8 +177,15 @@ class Recorder(Observer):
             if live.is_kept:
                 self._unwanted.append(live.run.invocation_id)
                 self._due.pop(live.run.invocation_id, None)
+            live.pending = None
             return
-        self._put(self._record(live, _STATES[outcome.status], outcome))
+        live.pending = self._record(live, _STATES[outcome.status], outcome)
+
+    def _send_along(self, live: Live) -> None:
+        """Have the last record of a run written with what is written next."""
+        if live.pending:
+            self._put(live.pending)
+            live.pending = None
 
     def _record(self, live: Live, state: RunState, outcome: Outcome | None = None) -> RunRecord:
         run, event = live.run, live.run.event
@@ -272,7 +284,7 @@ class Recorder(Observer):
         """Give each run a record that takes long and has none; returns whether there are others without one."""
         now = self._clock.now()
         for id_, live in self._live.items():
-            if not live.is_kept and live.recorded is None:
+            if not live.is_kept and (live.recorded is None or live.pending):
                 if 0 <= (now - live.run.started).total_seconds() < LONG:
                     return True  # those behind it began later
                 live.is_kept = True
@@ -302,15 +314,21 @@ class Recorder(Observer):
             self._trouble.passed("The history of runs is written again.")
             return
         self._trouble.came(f"The history of runs cannot be written, which is tried again: {error}")
-        # What was recorded since then stands over it; and that a run goes on is no news of one that does not.
-        again = {id_: one for id_, one in records.items() if one.ended or self._goes_on(id_)}
+        again = {id_: one for id_, one in records.items() if self._is_news(one)}
+        # What was recorded since then stands over it.
         self._due = dict([*{**again, **self._due}.items()][-MOST_WAITING:])
         self._unwanted += unwanted
         self._wake()
 
-    def _goes_on(self, invocation_id: str) -> bool:
-        live = self._live.get(invocation_id)
-        return live is not None and live.recorded is None
+    def _is_news(self, record: RunRecord) -> bool:
+        """Whether a record that was not written is to be written by itself."""
+        live = self._live.get(record.id)
+        if not record.ended:
+            return live is not None and live.recorded is None
+        if live and not live.pending:
+            # The settlement was not written either: it is tried again, and takes it along.
+            live.pending = record
+        return live is None
 
     def _write_content(self, content: _Content) -> None:
         writing = self._loop.run_in_executor(None, self._history.write_content, *content)

@@ -69,7 +69,7 @@ def test_tasks_inherit_context_variables(host: Host) -> None:
 def test_what_tasks_log_belongs_to_their_invocation(host: Host) -> None:
     host.get("/api/tasks?who=Grace")
 
-    found = host.wait_for(re.compile(r"\[tasks (\w+)\] task of Grace"))
+    found = host.wait_for(re.compile(r"\[tasks ([\w-]+)\] task of Grace"))
     assert len(re.findall(rf"\[tasks {found[1]}\] task of Grace", host.log)) == 4
 
 
@@ -86,13 +86,13 @@ def test_what_tasks_log_belongs_to_their_invocation(host: Host) -> None:
 def test_what_threads_say_belongs_to_their_invocation(host: Host, text: str) -> None:
     assert host.get("/api/pools").text == "done"
 
-    host.wait_for(re.compile(rf"\[pools \w+\] {text}"))
+    host.wait_for(re.compile(rf"\[pools [\w-]+\] {text}"))
 
 
 def test_a_printed_line_without_an_end_is_shown_after_the_call(host: Host) -> None:
     host.get("/api/unfinished")
 
-    host.wait_for(re.compile(r"\[unfinished \w+\] without an end$", re.MULTILINE))
+    host.wait_for(re.compile(r"\[unfinished [\w-]+\] without an end$", re.MULTILINE))
 
 
 def test_arguments_are_passed_by_keyword(host: Host) -> None:

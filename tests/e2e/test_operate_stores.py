@@ -134,7 +134,7 @@ def test_a_timer_is_shown_with_its_runs_beside_a_host_and_without(app: App) -> N
         assert timer["why"] == []
         assert timer["host"]["alive"] is True
         text = funchost("timers", "show", "tick", "--root", app.root).stdout.decode()
-        assert re.search(r"on record succeeded in [\d.]+ s, by hand", text)
+        assert re.search(r"on record succeeded in [\d.]+ m?s, by hand", text)
 
 
 def test_a_timer_is_run_as_of_another_time_with_a_host_and_without(app: App) -> None:

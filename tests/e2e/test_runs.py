@@ -237,7 +237,7 @@ def test_runs_are_followed_until_ctrl_c(runs: Runs) -> None:
 
 
 def test_at_a_terminal_each_run_is_a_line(runs: Runs) -> None:
-    with Terminal("runs", "tail", "-n", "1", "--root", runs.app.root) as terminal:
+    with Terminal("runs", "tail", "-n", "1", "--root", runs.app.root, columns=160) as terminal:
         terminal.wait_for("\n")
         runs.app.send("jobs", "bad tail")
         terminal.wait_for("no luck with bad tail")

@@ -236,7 +236,8 @@ def test_the_command_line_sends_to_a_queue_of_a_connection_and_counts_it(tmp_pat
     looked = funchost("queues", "peek", "Orders.fifo", *place, env=aws.app_settings())
     assert b"visible, dequeued 0 times" in looked.stdout
     assert b"hello" in looked.stdout
-    assert not app.store.exists()
+    audit = json.loads(funchost("audit", "--json", "--root", app.root, env=aws.app_settings()).stdout)
+    assert [(row["action"], row["target"]) for row in audit] == [("queues.send", "Orders.fifo")]
 
 
 @pytest.mark.parametrize(
