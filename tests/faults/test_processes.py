@@ -36,9 +36,10 @@ def test_a_host_killed_between_receiving_and_starting_loses_nothing(app: App, tm
     add_work(app)
     ledger = Ledger(app)
     faults = Faults(tmp_path)
+    # Before the host starts: else it might be struck while it looks into an empty queue.
+    received = faults.on("queues.receive", "hang", when="after", about="jobs")
+    ledger.send("a", "b", "c")
     with RunningHost(app.root, env=faults.env) as host:
-        received = faults.on("queues.receive", "hang", when="after", about="jobs")
-        ledger.send("a", "b", "c")
         until(lambda: ledger.tally().in_flight == 3, LEASE)
         received.wait_until_struck()
         host.kill()
