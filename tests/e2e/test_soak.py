@@ -14,7 +14,7 @@ pytestmark = pytest.mark.e2e
 _SOAK = Path(__file__).parents[2] / "benchmarks" / "soak.py"
 
 #: Seconds of load.
-SECONDS = float(os.environ.get("FUNCHOST_SOAK_SECONDS") or (60 if os.environ.get("CI") == "true" else 20))
+SECONDS = float(os.environ.get("FUNCHOST_SOAK_SECONDS") or (120 if os.environ.get("CI") == "true" else 20))
 
 #: Seconds that all the rest may take.
 PATIENCE = 600.0
